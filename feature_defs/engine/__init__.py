@@ -1,0 +1,1 @@
+"""How features are computed: kernel, offline, online, stores. No Dagster, no BentoML."""

@@ -1,0 +1,64 @@
+"""Features: expressions over the row itself, and aggregations over the past rows of an entity."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import polars as pl
+
+from feature_defs import duration
+from feature_defs.aggregation import Aggregation
+from feature_defs.entity import Entity
+from feature_defs.stream import Label, Stream
+
+
+@dataclass(frozen=True)
+class Row:
+    """A Polars expression over the request's columns, by the stream's own names."""
+
+    name: str
+    expression: pl.Expr
+
+    __hash__ = None  # type: ignore[assignment]  # expressions compare by value only through meta
+
+
+@dataclass(frozen=True)
+class WindowFeature:
+    """One column of a `Window`: one aggregation over one width."""
+
+    name: str
+    aggregation: Aggregation
+    width: str
+
+    @property
+    def width_us(self) -> int:
+        """The width in microseconds."""
+        return duration.microseconds(self.width)
+
+
+@dataclass(frozen=True)
+class Window:
+    """Aggregations of the rows of `entity` in `[t - delay - width, t - delay)` that had arrived by then.
+
+    `of` is a stream (its events) or a label (its statements, at their event's time).
+    Column names write themselves: `customer_amount_mean_7d`, `terminal_fraud_count_30d`.
+    """
+
+    entity: Entity
+    of: Stream | Label
+    aggregations: Sequence[Aggregation]
+    over: Sequence[str]
+    delay: str | None = None
+
+    @property
+    def delay_us(self) -> int:
+        """The delay in microseconds, 0 without one."""
+        return duration.microseconds(self.delay) if self.delay else 0
+
+    @property
+    def features(self) -> Iterator[WindowFeature]:
+        """The columns in definition order: by aggregation, then by width."""
+        for aggregation in self.aggregations:
+            value = self.of.name if isinstance(self.of, Label) else aggregation.column
+            stem = "_".join(part for part in (self.entity.name, value, aggregation.kind) if part)
+            for width in self.over:
+                yield WindowFeature(f"{stem}_{width}", aggregation, width)

@@ -1,0 +1,63 @@
+"""Streams of events, and the labels that say later how an event turned out."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+import polars as pl
+
+from feature_defs import duration
+from feature_defs.columns import Column, Int64, Text
+
+
+@dataclass(frozen=True)
+class Stream:
+    """Events of one kind.
+
+    `key` and `time` are the names that sources and row expressions use; the lake stores them as
+    `event_id` and `event_time`. A source's naive times are read in `time_zone`.
+    """
+
+    name: str
+    key: str
+    time: str
+    columns: Mapping[str, Column] = field(default_factory=dict)
+    key_type: Column = Int64()  # noqa: RUF009 frozen
+    time_zone: str = "UTC"
+
+    def __post_init__(self) -> None:
+        reserved = {"event_id", "event_time", "available_at", "event_date", "source", "offset"}
+        if clash := (reserved | {self.key, self.time}) & set(self.columns):
+            raise ValueError(f"stream {self.name}: column names {sorted(clash)} are taken; rename them in `columns`")
+        if not isinstance(self.key_type, Int64 | Text):
+            raise ValueError(f"stream {self.name}: key_type must be Int64() or Text(), not {self.key_type!r}")
+
+    @property
+    def schema(self) -> dict[str, pl.DataType]:
+        """Canonical columns of an event in the lake, without provenance: id, both times, then `columns`."""
+        instant = pl.Datetime("us", "UTC")
+        head: dict[str, pl.DataType] = {
+            "event_id": self.key_type.dtype(),
+            "event_time": instant,
+            "available_at": instant,
+        }
+        return head | {name: column.dtype() for name, column in self.columns.items()}
+
+
+@dataclass(frozen=True)
+class Label:
+    """How an event turned out: 0 or 1, known late.
+
+    An event's label is mature at `event_time + horizon`. Files of history may carry the label as
+    `column`, and when it became known as `time_column`; without the latter it is known at the horizon.
+    """
+
+    name: str
+    of: Stream
+    column: str
+    horizon: str
+    time_column: str = "label_time"
+
+    @property
+    def horizon_us(self) -> int:
+        """The horizon in microseconds."""
+        return duration.microseconds(self.horizon)
