@@ -1,0 +1,1 @@
+"""The `ct` command. Each subcommand is a module; what it does lives in plain code elsewhere."""
