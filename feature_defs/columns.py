@@ -8,8 +8,8 @@ from typing import ClassVar
 
 import polars as pl
 
-# Beyond 2**53 a float64 no longer names every integer, so a scaled value could not be recovered exactly.
-EXACT_LIMIT = 2**53
+# Up to here `rint(float64(units / scale) * scale)` is always `units`: both roundings together stay below one half.
+EXACT_LIMIT = 2**51
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -48,6 +48,9 @@ class Window:
     aggregations: Sequence[Aggregation]
     over: Sequence[str]
     delay: str | None = None
+    where: pl.Expr | None = None
+
+    __hash__ = None  # type: ignore[assignment]  # expressions compare by value only through meta
 
     @property
     def delay_us(self) -> int:

@@ -1,0 +1,142 @@
+"""The rows of a history as arrays: who, when, known since when, and what. Built from frames by both executors.
+
+What is done with them (sweeping, storing) lives with the executors.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+import polars as pl
+
+from feature_defs.columns import Text
+from feature_defs.engine.plan import History, Plan
+from feature_defs.engine.values import Integers, words
+
+
+@dataclass(frozen=True)
+class Rows:
+    """Rows in `(event_time, event_id)` order, one per event, and the changes that show them.
+
+    `arrivals[i]` is when row i was first known. `changes` holds later statements about a row: (row, arrival, value)
+    in order of arrival; it is empty for events, which never change.
+    """
+
+    keys: pl.Series
+    ids: pl.Series
+    times: Integers
+    arrivals: Integers
+    values: Integers
+    changes: tuple[Integers, Integers, Integers]
+
+
+def instants(values: pl.Series) -> Integers:
+    """Microseconds since the epoch."""
+    return values.cast(pl.Datetime("us", "UTC")).to_physical().to_numpy()
+
+
+def unique_events(events: pl.DataFrame) -> pl.DataFrame:
+    """`events` without repetitions: of rows with one id the first to arrive stays, and of those the first given.
+
+    Raises:
+        ValueError: an id or an instant is null.
+    """
+    for name in ("event_id", "event_time", "available_at"):
+        if events[name].null_count():
+            raise ValueError(f"events: {name} is null in row {events[name].is_null().arg_max()}; every event needs one")
+    ids = events["event_id"]
+    if ids.dtype.is_integer() and len(ids) > 1:
+        given = ids.to_numpy()
+        if (given[1:] > given[:-1]).all():
+            return events
+    if not ids.is_duplicated().any():
+        return events
+    return events.sort("available_at", maintain_order=True).unique("event_id", keep="first", maintain_order=True)
+
+
+def in_time_order(events: pl.DataFrame, *, ties: bool) -> pl.DataFrame:
+    """`events` by time, and by id within equal times when `ties` matter. Rows that are in order are not touched."""
+    times = instants(events["event_time"])
+    if (times[1:] >= times[:-1]).all():
+        tied = times[1:] == times[:-1]
+        if not ties or not tied.any():
+            return events
+        ids = events["event_id"]
+        if (ids.slice(1).to_numpy()[tied] > ids.slice(0, len(ids) - 1).to_numpy()[tied]).all():
+            return events
+    return events.sort("event_time", "event_id") if ties else events.sort("event_time", maintain_order=True)
+
+
+def of_events(history: History, plan: Plan, events: pl.DataFrame, *, on_time: bool = False) -> Rows:
+    """Rows of a history over events; `events` is unique and in time order. `on_time` lets each arrive as it happens."""
+    events = _counted(history, plan, events)
+    values = [_words(events[name], column) for name, column in history.columns.items()]
+    none = np.empty(0, np.int64)
+    times = instants(events["event_time"])
+    return Rows(
+        events[history.key],
+        events["event_id"],
+        times,
+        times if on_time else instants(events["available_at"]),
+        np.array(values, dtype=np.int64).reshape(len(values), len(events)),
+        (none, none, none),
+    )
+
+
+def of_labels(
+    history: History, plan: Plan, events: pl.DataFrame, labels: pl.DataFrame, *, on_time: bool = False
+) -> Rows:
+    """Rows of a history over labels: events with a truth, at their event's time.
+
+    A statement counts when its event had arrived before it. The newest counts; of several that arrived at one instant
+    the greatest. `on_time` lets the newest arrive at the horizon.
+    """
+    events = _counted(history, plan, events).with_row_index("_row")
+    truths = (
+        labels.lazy()
+        .filter((pl.col("kind") == "truth") & pl.col("label").is_not_null())
+        .select("event_id", pl.col("label").cast(pl.Int64), pl.col("available_at").alias("_known"))
+        .join(events.lazy().select("event_id", "_row", "available_at"), on="event_id")
+        .filter(pl.col("_known") > pl.col("available_at"))
+        .sort("_row", "_known", "label")
+        .collect()
+    )
+    rows = truths["_row"].to_numpy().astype(np.int64)
+    said = truths["label"].to_numpy()
+    first = np.ones(len(rows), dtype=bool)
+    first[1:] = rows[1:] != rows[:-1]
+    final = np.ones(len(rows), dtype=bool)
+    final[:-1] = first[1:]
+    about = events[rows[first]]
+    times = instants(about["event_time"])
+    if on_time:
+        horizon = plan.task.label.horizon_us
+        none = np.empty(0, np.int64)
+        return Rows(
+            about[history.key], about["event_id"], times, times + horizon, said[final][None, :], (none, none, none)
+        )
+    known = instants(truths["_known"])
+    # Saying the same again changes nothing, so it is no correction.
+    news = ~first
+    news[1:] &= said[1:] != said[:-1]
+    place = np.cumsum(first) - 1
+    by_arrival = np.lexsort((said[news], known[news]))
+    changes = (place[news][by_arrival], known[news][by_arrival], said[news][by_arrival])
+    return Rows(about[history.key], about["event_id"], times, known[first], said[first][None, :], changes)
+
+
+def _counted(history: History, plan: Plan, events: pl.DataFrame) -> pl.DataFrame:
+    """Events with an entity that pass the history's filter, which speaks the stream's own names."""
+    kept = pl.col(history.key).is_not_null()
+    stream = plan.task.events
+    if history.where is not None:
+        named = events.rename({"event_id": stream.key, "event_time": stream.time})
+        passed = named.select(history.where.alias("passed"))["passed"].fill_null(value=False)
+        return events.filter(passed & events.select(kept).to_series())
+    return events.filter(kept) if events[history.key].null_count() else events
+
+
+def _words(values: pl.Series, column: object) -> Integers:
+    if isinstance(column, Text):
+        # Only equality matters, so any numbering will do.
+        return values.rank("dense").cast(pl.Int64).fill_null(-(2**63)).to_numpy()
+    return words(values, column)  # type: ignore[arg-type]
