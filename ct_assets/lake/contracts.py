@@ -13,14 +13,18 @@ import polars as pl
 from feature_defs.columns import Column, Decimal, Int64
 from feature_defs.task import Task
 
-StreamName = Literal["events", "labels"]
+StreamName = Literal["events", "labels", "predictions"]
 Bound = float | int | datetime
 
 # Instants outside are a wrong unit (milliseconds read as microseconds), not history and not forecasts.
 EARLIEST = datetime(1970, 1, 1, tzinfo=UTC)
 LATEST = datetime(2100, 1, 1, tzinfo=UTC)
 
-KEYS: dict[str, tuple[str, ...]] = {"events": ("event_id",), "labels": ("event_id", "kind", "available_at")}
+KEYS: dict[str, tuple[str, ...]] = {
+    "events": ("event_id",),
+    "labels": ("event_id", "kind", "available_at"),
+    "predictions": ("sequence", "prediction_id"),
+}
 
 UNREADABLE = "__unreadable"
 ROW = "row"
@@ -73,7 +77,9 @@ class Rule:
 
 
 def rules(task: Task, stream: StreamName) -> tuple[Rule, ...]:
-    """The contract of a stream, whole rows first, then column by column."""
+    """The contract of a stream, column by column. Predictions are our own: they have no rules."""
+    if stream == "predictions":
+        return ()
     key = _column("event_id", task.events.key_type)
     unique = Rule("unique", KEYS[stream], f"{' and '.join(KEYS[stream])} name one row", severity="warning")
     whole = Rule("readable", (ROW,), "the row can be split into columns")
@@ -92,8 +98,8 @@ def rules(task: Task, stream: StreamName) -> tuple[Rule, ...]:
 def split(table: Sequence[Rule], rows: pl.DataFrame) -> tuple[pl.DataFrame, pl.DataFrame]:
     """`rows` that keep every critical rule, and the others with the ids of all they broke in the column `rules`."""
     refusing = [rule for rule in table if rule.severity == "critical"]
-    broken = rows.select(pl.any_horizontal(rule.broken for rule in refusing)).to_series()
-    if not broken.any():
+    broken = rows.select(pl.any_horizontal(rule.broken for rule in refusing)).to_series() if refusing else None
+    if broken is None or not broken.any():
         return rows, rows.clear().with_columns(rules=pl.lit(None, pl.List(pl.String)))
     bad = rows.filter(broken)
     # Reasons cost ten times the verdict, so only rows that need them get any.

@@ -52,7 +52,7 @@ def total(lake: Lake, stream: str, source: str | None = None) -> Delivery:
     if source is not None:
         where &= pl.col("source") == source
     counts = ("offered", "stored", "quarantined", "duplicates")
-    sums = lake.read("deliveries", where=where).select(pl.col(counts).sum()).collect().row(0)
+    sums = lake.read("deliveries", where=where).select(pl.col(counts).sum()).collect().row(0, named=True)
     refused = lake.read("quarantine", where=where).select("rules").collect()
     reasons = refused["rules"].explode().drop_nulls().value_counts()
-    return Delivery(*sums, dict(sorted(reasons.iter_rows())))
+    return Delivery(**sums, reasons=dict(sorted(reasons.iter_rows())))

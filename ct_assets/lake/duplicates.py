@@ -1,4 +1,4 @@
-"""Which rows of a batch are new, which were there before, and which contradict what is there. Nothing is written here."""
+"""Which rows of a batch are new, which were there before, and which contradict those. Nothing is written here."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass

@@ -85,13 +85,13 @@ def _csv(task: Task, path: Path, stream: StreamName) -> Iterator[Batch]:
             yield Batch(frame.with_columns(pl.Series(MALFORMED, raw, pl.String)), text=True)
 
 
-def _records(lines: Any) -> Iterator[list[str] | str]:  # noqa: ANN401 the type of csv.reader has no public name
+def _records(lines: Any) -> Iterator[list[str] | str]:
     while (record := _next_record(lines)) is not None:
         if record:
             yield record
 
 
-def _next_record(lines: Any) -> list[str] | str | None:  # noqa: ANN401
+def _next_record(lines: Any) -> list[str] | str | None:
     """The next record, what is wrong with it, or None at the end; blank lines are empty records."""
     try:
         record: list[str] = next(lines)

@@ -63,8 +63,16 @@ def take(
     lake: Lake, stream: StreamName, batch: Batch, source: str, *, run_id: str, as_of: datetime | None = None
 ) -> Delivery:
     """One batch of a delivery, in memory; see `deliver`."""
-    rows = sources.canonical(lake.task, stream, batch, source)
+    if stream == "predictions":
+        rows = batch.frame.with_columns(batch.positions)
+    else:
+        rows = sources.canonical(lake.task, stream, batch, source)
     return retried(lambda: _Attempt(lake, stream, batch, source, run_id, as_of).commit(rows))
+
+
+def account_id(source: str, stream: StreamName) -> str:
+    """The application id under which the rows of a source are committed, in every table that they reach."""
+    return f"{source}:{stream}"
 
 
 @dataclass(frozen=True)
@@ -110,7 +118,7 @@ class _Attempt:
 
     @property
     def app_id(self) -> str:
-        return f"{self.source}:{self.stream}"
+        return account_id(self.source, self.stream)
 
     @property
     def _notes(self) -> dict[str, str]:
@@ -118,8 +126,8 @@ class _Attempt:
 
     @property
     def _content(self) -> list[str]:
-        if self.stream == "labels":
-            return ["label"]
+        if self.stream != "events":
+            return ["label" if self.stream == "labels" else "event_id"]
         # When a row arrived is not what it says: the same payment delivered twice is the same payment.
         return ["event_time", *self.lake.task.events.columns]
 
@@ -138,7 +146,7 @@ class _Attempt:
 
     def _placed(self, rows: pl.DataFrame) -> tuple[pl.DataFrame, pl.DataFrame]:
         """`rows` with the `event_date` they touch, and labels whose event is not known to have come before them."""
-        if self.stream == "events":
+        if self.stream != "labels":
             return rows.with_columns(event_date=pl.col("event_time").dt.date()), _because(rows.clear(), UNKNOWN_EVENT)
         events = matching(self.lake.snapshot("events").scan(), rows, ["event_id"])
         known = events.select("event_id", event_date="event_date", event_arrival="available_at")
@@ -186,7 +194,7 @@ def _because(rows: pl.DataFrame, rule: str) -> pl.DataFrame:
 def _rounded(task: Task, stream: StreamName, rows: pl.DataFrame) -> pl.DataFrame:
     """Decimals as the nearest float64 to their rounded value: once, here, for good."""
     decimals = {name: column for name, column in task.events.columns.items() if isinstance(column, Decimal)}
-    if stream == "labels" or not decimals:
+    if stream != "events" or not decimals:
         return rows
     return rows.with_columns(
         pl.Series(name, round_decimals(rows[name].fill_null(0.0).to_numpy(), column.decimals)).set(

@@ -5,7 +5,7 @@ What the tables are is in `tables`, what rows may enter them in `contracts` and 
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import date, datetime
 from functools import cached_property
 from pathlib import Path
 from typing import TypeVar
@@ -82,7 +82,7 @@ class Lake:
         return retried(once)
 
     def overwrite_partitions(
-        self, table: str | Table, frame: pl.DataFrame, dates: Sequence, *, run_id: str = ""
+        self, table: str | Table, frame: pl.DataFrame, dates: Sequence[date], *, run_id: str = ""
     ) -> None:
         """Replaces the partitions of `dates` by the rows of `frame`, all of which belong to one of them."""
         retried(lambda: self.snapshot(table).overwrite(frame, dates, {}, {"run_id": run_id}))

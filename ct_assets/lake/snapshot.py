@@ -42,6 +42,14 @@ class Snapshot:
             for name, dtype in self.table.schema.items()
         )
 
+    def days(self) -> dict[date, int]:
+        """Rows per partition, from the log alone."""
+        if self.table.partition is None:
+            raise ValueError(f"table {self.table.name} has no partitions")
+        files = pl.DataFrame(self.delta.get_add_actions(flatten=True))
+        day = pl.col(f"partition.{self.table.partition.name}")
+        return dict(files.group_by(day).agg(pl.col("num_records").sum()).iter_rows()) if len(files) else {}
+
     def append(self, frame: pl.DataFrame, marks: Mapping[str, int], notes: Mapping[str, str] | None = None) -> None:
         """Adds `frame`, and advances `marks`, in one commit.
 

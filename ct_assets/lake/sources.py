@@ -1,5 +1,6 @@
-"""What a source must look like, and its rows under the lake's names. Files are opened in `files`, rows judged in
-`contracts`.
+"""What a source must look like, and its rows under the lake's names.
+
+Files are opened in `files`, values read in `reading`, rows judged in `contracts`.
 """
 
 import json
@@ -13,6 +14,7 @@ import polars as pl
 from ct_assets.lake import reading
 from ct_assets.lake.contracts import ROW, UNREADABLE, StreamName
 from ct_assets.lake.errors import ContractBroken
+from feature_defs.columns import Column
 from feature_defs.task import Task
 
 MALFORMED = "__malformed"
@@ -67,8 +69,7 @@ def wanted(task: Task, stream: StreamName, columns: Sequence[str]) -> list[str]:
 
 
 def canonical(task: Task, stream: StreamName, batch: Batch, source: str) -> pl.DataFrame:
-    """The rows of `batch` under the lake's names and types, with `offset` and a flag per column that says whether a
-    given value could not be read.
+    """The rows of `batch` under the lake's names and types, with `offset`, and per column a flag: given but unreadable.
 
     A history of events with a label column is a source of labels too: its unlabelled rows state nothing and are left
     out; its labels were known at `label.time_column`, or else at the horizon.
@@ -135,7 +136,7 @@ class _Columns:
         kind = (pl.col("kind").cast(pl.String), ("kind",)) if "kind" in self.schema else (pl.lit("truth"), ())
         return {"event_id": key, "label": value, "kind": kind, "available_at": arrival}
 
-    def _value(self, column: reading.Column, *names: str) -> "Origin":
+    def _value(self, column: Column, *names: str) -> "Origin":
         name = self._find(*names)
         return self._checked(reading.read(name, self.schema[name], column, text=self.text), name) if name else _NOTHING
 
