@@ -15,6 +15,9 @@ class Stream:
 
     `key` and `time` are the names that sources and row expressions use; the lake stores them as
     `event_id` and `event_time`. A source's naive times are read in `time_zone`.
+    `lateness`: how late an event may come and still be served exactly; the online store keeps rows that much longer
+    than the longest window, and refuses a later request. `retention`: how long history is kept; no window may
+    reach further.
     """
 
     name: str
@@ -23,6 +26,8 @@ class Stream:
     columns: Mapping[str, Column] = field(default_factory=dict)
     key_type: Column = Int64()  # noqa: RUF009 frozen
     time_zone: str = "UTC"
+    lateness: str = "7d"
+    retention: str = "180d"
 
     def __post_init__(self) -> None:
         reserved = {"event_id", "event_time", "available_at", "event_date", "source", "offset"}
@@ -30,6 +35,11 @@ class Stream:
             raise ValueError(f"stream {self.name}: column names {sorted(clash)} are taken; rename them in `columns`")
         if not isinstance(self.key_type, Int64 | Text):
             raise ValueError(f"stream {self.name}: key_type must be Int64() or Text(), not {self.key_type!r}")
+
+    @property
+    def lateness_us(self) -> int:
+        """The lateness in microseconds."""
+        return duration.microseconds(self.lateness)
 
     @property
     def schema(self) -> dict[str, pl.DataType]:

@@ -31,7 +31,7 @@ class _Announcement(event.Listener):  # type: ignore[misc]
     def __init__(self) -> None:
         self.said = False
 
-    def on_start(self, event: Any) -> None:
+    def on_start(self, event: Any) -> None:  # noqa: ARG002 the listener's signature
         if not self.said:
             self.said = True
             print("Compiling the feature kernels, once per machine; this takes a minute ...", file=sys.stderr)  # noqa: T201
@@ -44,6 +44,6 @@ event.register("numba:compile", _Announcement())
 
 
 def kernel(function: Callable[..., Any]) -> Callable[..., Any]:
-    """Compile `function` on first use, cached on disk, without the interpreter lock, with IEEE arithmetic as written."""
+    """Compile `function` on first use; cached on disk, without the interpreter lock, IEEE arithmetic as written."""
     compiled: Callable[..., Any] = numba.njit(cache=True, nogil=True, fastmath=False)(function)
     return compiled

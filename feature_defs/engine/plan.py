@@ -3,7 +3,6 @@
 Both executors, offline and online, work from this plan. Definitions are in `feature_defs`, arithmetic in `compiled`.
 """
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -11,7 +10,7 @@ import numpy as np
 import polars as pl
 
 from feature_defs.aggregation import KINDS
-from feature_defs.columns import Column, Decimal, Flag, Real, Text
+from feature_defs.columns import Column, Decimal, Flag, Real
 from feature_defs.engine.values import Integers
 from feature_defs.feature import Row, Window
 from feature_defs.stream import Label
@@ -143,8 +142,3 @@ def _cell(
     # Distinct values are told apart by their words, whatever these mean.
     real = isinstance(declared, Real) and kind != "distinct"
     return Cell(name, OPS[kind], list(columns).index(column or ""), start, end, scale, real, output)
-
-
-def texts(history: History) -> Sequence[str]:
-    """Value columns of a history whose distinct values must be numbered first."""
-    return [name for name, column in history.columns.items() if isinstance(column, Text)]

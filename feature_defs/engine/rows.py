@@ -3,14 +3,19 @@
 What is done with them (sweeping, storing) lives with the executors.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
+import numpy.typing as npt
 import polars as pl
 
 from feature_defs.columns import Text
 from feature_defs.engine.plan import History, Plan
-from feature_defs.engine.values import Integers, words
+from feature_defs.engine.values import NULL, Integers, words
+
+INSTANT = pl.Datetime("us", "UTC")
+Mask = npt.NDArray[np.bool_]
 
 
 @dataclass(frozen=True)
@@ -31,7 +36,7 @@ class Rows:
 
 def instants(values: pl.Series) -> Integers:
     """Microseconds since the epoch."""
-    return values.cast(pl.Datetime("us", "UTC")).to_physical().to_numpy()
+    return values.cast(INSTANT).to_physical().to_numpy()
 
 
 def unique_events(events: pl.DataFrame) -> pl.DataFrame:
@@ -66,10 +71,28 @@ def in_time_order(events: pl.DataFrame, *, ties: bool) -> pl.DataFrame:
     return events.sort("event_time", "event_id") if ties else events.sort("event_time", maintain_order=True)
 
 
-def of_events(history: History, plan: Plan, events: pl.DataFrame, *, on_time: bool = False) -> Rows:
-    """Rows of a history over events; `events` is unique and in time order. `on_time` lets each arrive as it happens."""
-    events = _counted(history, plan, events)
-    values = [_words(events[name], column) for name, column in history.columns.items()]
+def any_number(texts: pl.Series) -> Integers:
+    """Numbers for texts of which only equality matters; `NULL` for null."""
+    return texts.rank("dense").cast(pl.Int64).fill_null(int(NULL)).to_numpy()
+
+
+def of_events(
+    history: History,
+    plan: Plan,
+    events: pl.DataFrame,
+    number: Callable[[pl.Series], Integers] = any_number,
+    *,
+    on_time: bool = False,
+) -> Rows:
+    """Rows of a history over events; `events` is unique and in time order.
+
+    `number` gives texts their words. `on_time` lets each row arrive as it happens.
+    """
+    events = events.filter(counted(history, plan, events))
+    values = [
+        number(events[name]) if isinstance(column, Text) else words(events[name], column)
+        for name, column in history.columns.items()
+    ]
     none = np.empty(0, np.int64)
     times = instants(events["event_time"])
     return Rows(
@@ -90,7 +113,7 @@ def of_labels(
     A statement counts when its event had arrived before it. The newest counts; of several that arrived at one instant
     the greatest. `on_time` lets the newest arrive at the horizon.
     """
-    events = _counted(history, plan, events).with_row_index("_row")
+    events = events.filter(counted(history, plan, events)).with_row_index("_row")
     truths = (
         labels.lazy()
         .filter((pl.col("kind") == "truth") & pl.col("label").is_not_null())
@@ -124,19 +147,11 @@ def of_labels(
     return Rows(about[history.key], about["event_id"], times, known[first], said[first][None, :], changes)
 
 
-def _counted(history: History, plan: Plan, events: pl.DataFrame) -> pl.DataFrame:
-    """Events with an entity that pass the history's filter, which speaks the stream's own names."""
-    kept = pl.col(history.key).is_not_null()
-    stream = plan.task.events
+def counted(history: History, plan: Plan, events: pl.DataFrame) -> Mask:
+    """Which events have an entity and pass the history's filter, which speaks the stream's own names."""
+    passed = events[history.key].is_not_null()
     if history.where is not None:
+        stream = plan.task.events
         named = events.rename({"event_id": stream.key, "event_time": stream.time})
-        passed = named.select(history.where.alias("passed"))["passed"].fill_null(value=False)
-        return events.filter(passed & events.select(kept).to_series())
-    return events.filter(kept) if events[history.key].null_count() else events
-
-
-def _words(values: pl.Series, column: object) -> Integers:
-    if isinstance(column, Text):
-        # Only equality matters, so any numbering will do.
-        return values.rank("dense").cast(pl.Int64).fill_null(-(2**63)).to_numpy()
-    return words(values, column)  # type: ignore[arg-type]
+        passed &= named.select(history.where.alias("passed"))["passed"].fill_null(value=False)
+    return passed.to_numpy()

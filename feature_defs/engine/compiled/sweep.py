@@ -117,7 +117,7 @@ def _slide(  # type: ignore[no-untyped-def]
                 out[row, cells[c, 6]] = empty(op)
             elif op == COUNT:
                 out[row, cells[c, 6]] = np.float64(high - low)
-            elif len(totals) and (op == SUM or op == MEAN):
+            elif len(totals) and op in (SUM, MEAN):
                 total = totals[column, high] - totals[column, low]
                 out[row, cells[c, 6]] = quotient(total, scale * (high - low if op == MEAN else 1))
             else:
