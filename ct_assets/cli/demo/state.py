@@ -1,0 +1,109 @@
+"""What the demo remembers in `$CT_HOME/demo/state.json`: whose home this is, and how far it came.
+
+A killed demo with the same arguments goes on where it was; a finished one starts over. The home of somebody else is
+never touched.
+"""
+
+import fcntl
+import os
+import shutil
+from pathlib import Path
+from typing import Any, Literal
+
+import msgspec
+
+from ct_assets.settings import Home
+
+FILE = "state.json"
+_LOCK = "lock"
+
+
+class NotOursError(Exception):
+    """The home holds state that the demo did not make, or that another demo is making now."""
+
+
+class Arguments(msgspec.Struct, frozen=True):
+    """What a demo was started with. The same arguments give the same versions and metrics."""
+
+    task: str
+    data: str | None
+    days: int | None
+    seed: int
+
+
+class State(msgspec.Struct):
+    """How far a demo came. `phases` holds the finished ones in order, each with its seconds and what it found."""
+
+    arguments: Arguments
+    status: Literal["running", "finished"] = "running"
+    phases: dict[str, dict[str, Any]] = {}
+    # Written before the run that a sensor asked for, so that a killed run is repeated, not forgotten.
+    request: dict[str, Any] | None = None
+
+    def done(self, phase: str) -> bool:
+        """Whether `phase` is finished."""
+        return phase in self.phases
+
+
+class Notebook:
+    """Keeps the `State` of one home on disk, and the lock that says a demo is running there.
+
+    Raises:
+        NotOursError: the home is not the demo's.
+    """
+
+    def __init__(self, home: Home) -> None:
+        self.home = home
+        self.path = home.demo / FILE
+        if not self.path.exists() and home.root.exists() and any(_contents(home)):
+            found = ", ".join(sorted(path.name for path in _contents(home)))
+            raise NotOursError(
+                f"{home.root} holds state that the demo did not make ({found}); nothing was touched. "
+                "Name another folder: CT_HOME=/some/new/folder"
+            )
+        home.demo.mkdir(parents=True, exist_ok=True)
+        # The descriptor stays open as long as the process lives; the kernel drops the lock with it, kill -9 included.
+        self._lock = os.open(home.demo / _LOCK, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC)
+        try:
+            fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            os.close(self._lock)
+            raise NotOursError(
+                f"another demo is running in {home.root}; wait for it, or name another CT_HOME"
+            ) from None
+
+    def open(self, arguments: Arguments) -> State:
+        """The state to go on from: what a killed demo with these arguments left, or a fresh one in a cleared home."""
+        if self.path.exists():
+            state = msgspec.json.decode(self.path.read_bytes(), type=State)
+            if state.status == "running" and state.arguments == arguments:
+                return state
+        state = State(arguments)
+        # The marker first: a demo killed while clearing is still recognised as ours.
+        self.write(state)
+        for path in _contents(self.home):
+            shutil.rmtree(path) if path.is_dir() else path.unlink()
+        for path in self.home.demo.iterdir():
+            if path.name not in (FILE, _LOCK):
+                path.unlink()
+        return state
+
+    def write(self, state: State) -> None:
+        """Replace what is on disk, as a whole or not at all."""
+        replace(self.path, msgspec.json.format(msgspec.json.encode(state), indent=1))
+
+    def close(self) -> None:
+        """Let the next demo in."""
+        os.close(self._lock)
+
+
+def replace(path: Path, content: bytes) -> None:
+    """Write `content` so that a reader sees the old file or the new one, never a part."""
+    draft = path.with_suffix(f"{path.suffix}.{os.getpid()}.tmp")
+    draft.write_bytes(content)
+    draft.replace(path)
+
+
+def _contents(home: Home) -> list[Path]:
+    """What there is in the home besides the demo's own folder."""
+    return [path for path in home.root.iterdir() if path != home.demo] if home.root.exists() else []
