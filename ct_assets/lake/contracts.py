@@ -108,11 +108,19 @@ def split(table: Sequence[Rule], rows: pl.DataFrame) -> tuple[pl.DataFrame, pl.D
 
 
 def _reason(rule: Rule, table: Sequence[Rule]) -> pl.Expr:
-    """A value that cannot be read, or stands in a row that cannot, is null too; saying so again would mislead."""
-    if rule.kind != "not_null":
-        return rule.broken
-    unread = [other.broken for other in table if other.kind == "readable" and other.columns[0] in (*rule.columns, ROW)]
-    return rule.broken & ~pl.any_horizontal(unread)
+    """Where to name a broken rule: not where it only follows from another one that is named.
+
+    A value that cannot be read, or stands in a row that cannot, is null too; and an arrival that nobody stated is the
+    event's own time.
+    """
+    implied: list[pl.Expr] = []
+    if rule.kind == "not_null":
+        implied += [
+            other.broken for other in table if other.kind == "readable" and other.columns in ((ROW,), rule.columns)
+        ]
+    if rule.columns == ("available_at",):
+        implied += [other.broken for other in table if other.kind == rule.kind and other.columns == ("event_time",)]
+    return rule.broken & ~pl.any_horizontal(implied) if implied else rule.broken
 
 
 def _column(name: str, column: Column) -> list[Rule]:

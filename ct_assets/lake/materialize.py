@@ -19,7 +19,7 @@ from ct_assets.lake.staleness import Inputs, Standing, lookback
 from feature_defs.engine import offline
 
 # Rows computed and committed together: it bounds memory; vectors of a day also need the rows of the days before it.
-CHUNK_ROWS = 1_000_000
+CHUNK_ROWS = 500_000
 
 _TURN = "turn"
 
@@ -106,12 +106,15 @@ def _labels(inputs: Inputs, days: Sequence[date]) -> pl.DataFrame:
 def _vectors(inputs: Inputs, days: Sequence[date]) -> pl.DataFrame:
     task = inputs.lake.task
     first = days[0] - lookback(task)
-    history = inputs.events().filter(pl.col("event_date").is_between(first, days[-1])).collect(engine="streaming")
+    near = inputs.events().filter(pl.col("event_date").is_between(first, days[-1]))
+    history = near.select(*task.events.schema, "event_date").collect(engine="streaming")
     requests = history.filter(pl.col("event_date").is_in(days)).sort("event_time", "event_id")
     said = (pl.col("arrival_date") >= first) & (pl.col("available_at") < requests["available_at"].max())
     statements = inputs.labels().filter(said & (pl.col("kind") == "truth"))
-    labels = statements.join(history.lazy().select("event_id"), on="event_id", how="semi").collect(engine="streaming")
-    vectors = offline.compute(task, requests, history, labels, mode="as_served")
+    labels = statements.select("event_id", "label", "kind", "available_at").join(
+        history.lazy().select("event_id"), on="event_id", how="semi"
+    )
+    vectors = offline.compute(task, requests, history, labels.collect(engine="streaming"), mode="as_served")
     beside = requests.select("event_time", "available_at", feature_hash=pl.lit(task.feature_hash))
     return pl.concat([vectors, beside], how="horizontal")
 
