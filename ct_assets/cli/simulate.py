@@ -7,8 +7,9 @@ import polars as pl
 import typer
 from rich.console import Console
 
+from ct_assets.simulator import payments
 from ct_assets.simulator.faults import Faults, Span
-from ct_assets.simulator.payments import Simulation, simulate
+from ct_assets.simulator.payments import Simulation
 from ct_assets.simulator.world import World
 
 
@@ -22,7 +23,7 @@ def _span(text: str | None) -> Span | None:
     return Span(int(first), int(days))
 
 
-def command(
+def simulate(
     out: Annotated[Path, typer.Option(help="Folder for events.parquet and labels.parquet; made if missing.")],
     days: Annotated[int, typer.Option(min=1, help="Days to simulate.")] = 60,
     seed: Annotated[int, typer.Option(min=0, help="Same seed, same bytes.")] = 0,
@@ -36,7 +37,7 @@ def command(
     late: Annotated[float, typer.Option(min=0, max=1, help="Share of payments up to two hours late.")] = 0.0,
 ) -> None:
     """Simulate card payments with late labels, and what goes wrong with them."""
-    payments = simulate(
+    found = payments.simulate(
         Simulation(
             seed=seed,
             days=days,
@@ -52,10 +53,10 @@ def command(
         )
     )
     out.mkdir(parents=True, exist_ok=True)
-    payments.events.write_parquet(out / "events.parquet")
-    payments.labels.write_parquet(out / "labels.parquet")
-    frauds = payments.events.unique("transaction_id").select((pl.col("scenario") > 0).mean()).item()
+    found.events.write_parquet(out / "events.parquet")
+    found.labels.write_parquet(out / "labels.parquet")
+    frauds = found.events.unique("transaction_id").select((pl.col("scenario") > 0).mean()).item()
     Console().print(
-        f"{len(payments.events):,} payments over {days} days, {frauds:.2%} of them frauds, and "
-        f"{len(payments.labels):,} label statements in {out}"
+        f"{len(found.events):,} payments over {days} days, {frauds:.2%} of them frauds, and "
+        f"{len(found.labels):,} label statements in {out}"
     )

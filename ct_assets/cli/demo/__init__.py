@@ -3,3 +3,7 @@
 Nothing in it is part of the loop: it drops files into the inbox, runs Dagster's jobs, asks the sensor, and talks HTTP
 to the service, as people and schedulers do.
 """
+
+from ct_assets.cli.demo.command import demo
+
+__all__ = ["demo"]

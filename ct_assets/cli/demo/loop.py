@@ -9,10 +9,10 @@ from typing import Any
 import dagster as dg
 
 from ct_assets import instance
+from ct_assets.assets.keys import CAUSE_TAG
 from ct_assets.settings import Home
 from feature_defs.task import Task
 
-CAUSE_TAG = "ct/cause"
 # What the daemon puts on the runs it starts: the same tick is then not answered twice.
 _RUN_KEY, _SENSOR = "dagster/run_key", "dagster/sensor_name"
 

@@ -5,8 +5,9 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from ct_assets.assets.keys import CAUSE_TAG, EVIDENCE_TAG
 from ct_assets.cli.demo import audit, refusal, scene
-from ct_assets.cli.demo.loop import CAUSE_TAG, LoopError
+from ct_assets.cli.demo.loop import LoopError
 from ct_assets.cli.demo.stage import Stage
 from ct_assets.cli.demo.traffic import send, tally
 from ct_assets.release import ledger
@@ -100,7 +101,7 @@ def second_version(stage: Stage) -> Facts:
             raise LoopError(f"the volume sensor did not ask for a retrain: {asked}")
         stage.state.request = asked
         stage.notebook.write(stage.state)
-    matured = stage.state.request.get("ct/matured", "enough")
+    matured = stage.state.request.get(f"{EVIDENCE_TAG}matured", "enough")
     stage.say(f"the volume sensor asks for a retrain: {matured} labels matured, {stage.task.policy.volume:,} wanted")
     with stage.narrator.waiting("Dagster job: training set, candidate, evaluation, release, Bento"):
         failure = stage.loop.retrain(stage.state.request)

@@ -8,13 +8,13 @@ import pytest
 import typer
 from typer.testing import CliRunner
 
-from ct_assets.cli.simulate import command
+from ct_assets.cli.simulate import simulate
 
 
 @pytest.fixture
 def app() -> typer.Typer:
     app = typer.Typer()
-    app.command()(command)
+    app.command()(simulate)
     return app
 
 
