@@ -43,16 +43,19 @@ class Delivery:
         return self.quarantined / self.offered if self.offered else 0.0
 
 
-def total(lake: Lake, stream: str, source: str | None = None) -> Delivery:
-    """The account of everything ever delivered to `stream`, or what `source` delivered of it.
+def total(lake: Lake, stream: str, source: str | None = None, run_id: str | None = None) -> Delivery:
+    """The account of everything ever delivered to `stream`, or what `source` delivered of it, or within `run_id`.
 
     Rows that a source offers again under offsets it has delivered already are not counted twice.
     """
     where = pl.col("stream") == stream
     if source is not None:
         where &= pl.col("source") == source
+    within = where if run_id is None else where & (pl.col("run_id") == run_id)
     counts = ("offered", "stored", "quarantined", "duplicates")
-    sums = lake.read("deliveries", where=where).select(pl.col(counts).sum()).collect().row(0, named=True)
+    sums = lake.read("deliveries", where=within).select(pl.col(counts).sum()).collect().row(0, named=True)
+    if run_id is not None:
+        return Delivery(**sums)
     refused = lake.read("quarantine", where=where).select("rules").collect()
     reasons = refused["rules"].explode().drop_nulls().value_counts()
     return Delivery(**sums, reasons=dict(sorted(reasons.iter_rows())))

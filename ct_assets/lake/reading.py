@@ -44,7 +44,7 @@ def read(name: str, dtype: pl.DataType, column: Column, *, text: bool) -> pl.Exp
     if isinstance(column, Decimal | Real):
         number = value.cast(pl.Float64, strict=False)
         # NaN and infinity are no quantities, and -0.0 is another bit pattern of 0.0.
-        return pl.when(number.is_finite()).then(number + 0.0)
+        return pl.when(number == 0).then(0.0).when(number.is_finite()).then(number)
     raise TypeError(f"column {name}: no way to read a {type(column).__name__}")
 
 
