@@ -40,7 +40,9 @@ class Window:
     """Aggregations of the rows of `entity` in `[t - delay - width, t - delay)` that had arrived by then.
 
     `of` is a stream (its events) or a label (its statements, at their event's time).
-    Column names write themselves: `customer_amount_mean_7d`, `terminal_fraud_count_30d`.
+    Of these, only rows that pass `where`, an expression over the stream's columns, are counted; such a window has a
+    `name` that says so in its columns. Column names write themselves: `customer_amount_mean_7d`,
+    `terminal_fraud_count_30d`, `customer_abroad_count_7d`.
     """
 
     entity: Entity
@@ -49,6 +51,7 @@ class Window:
     over: Sequence[str]
     delay: str | None = None
     where: pl.Expr | None = None
+    name: str | None = None
 
     __hash__ = None  # type: ignore[assignment]  # expressions compare by value only through meta
 
@@ -62,6 +65,6 @@ class Window:
         """The columns in definition order: by aggregation, then by width."""
         for aggregation in self.aggregations:
             value = self.of.name if isinstance(self.of, Label) else aggregation.column
-            stem = "_".join(part for part in (self.entity.name, value, aggregation.kind) if part)
+            stem = "_".join(part for part in (self.entity.name, self.name, value, aggregation.kind) if part)
             for width in self.over:
                 yield WindowFeature(f"{stem}_{width}", aggregation, width)
