@@ -1,0 +1,60 @@
+"""Assets of the way back: what was served, and whether it was what training would have computed."""
+
+from typing import Any
+
+import dagster as dg
+import polars as pl
+
+from ct_assets import intake
+from ct_assets import skew as skews
+from ct_assets.assets import show
+from ct_assets.assets.keys import OWNERS, RETRY, key, lake_pool
+from ct_assets.resources import LoopHome
+from feature_defs.task import Task
+
+
+def serving_assets(task: Task) -> list[dg.AssetsDefinition]:
+    """`online_store`, `predictions` and `skew` of `task`."""
+    common: dict[str, Any] = {"group_name": "serving", "owners": OWNERS, "pool": lake_pool(task), "retry_policy": RETRY}
+
+    @dg.asset(
+        key=key(task, "predictions"),
+        deps=[key(task, "events"), key(task, "bento")],
+        kinds={"deltalake", "bentoml"},
+        description="Every prediction that was served, with its request, its vector and the version that made it.",
+        **common,
+    )
+    def predictions(context: dg.AssetExecutionContext, loop: LoopHome) -> dg.MaterializeResult:  # type: ignore[type-arg]
+        lake = loop.lake(task)
+        account = intake.drain_journal(loop.home, lake, "predictions", run_id=context.run_id)
+        served = lake.read("predictions", columns=["version"]).group_by("version").len("predictions").sort("version")
+        return dg.MaterializeResult(
+            metadata=show.delivery(account)
+            | {
+                "by_version": show.table(served.collect().to_dicts()),
+                "delta_version": lake.version("predictions"),
+                "dagster/row_count": lake.read("predictions").select(pl.len()).collect().item(),
+            }
+        )
+
+    @dg.asset(
+        key=key(task, "skew"),
+        deps=[key(task, "predictions"), key(task, "features")],
+        kinds={"polars"},
+        description="Served vectors against the vectors that training computes for the same events, bit by bit.",
+        **common,
+    )
+    def skew(loop: LoopHome) -> dg.MaterializeResult:  # type: ignore[type-arg]
+        found = skews.measure(loop.lake(task))
+        rows = [{"feature": name, "mismatched": count} for name, count in found.by_feature.items()]
+        return dg.MaterializeResult(
+            metadata={
+                "compared": found.compared,
+                "mismatched": found.mismatched,
+                "missing": found.missing,
+                "extra": found.extra,
+                "by_feature": show.table(rows),
+            }
+        )
+
+    return [predictions, skew]
