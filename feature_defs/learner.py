@@ -8,10 +8,12 @@ class BoostedTrees:
     """Gradient-boosted trees on histograms.
 
     The defaults keep rare tails apart (`max_bin`) and start from an even score (`base_score`): with XGBoost 3.2's own
-    defaults a fraud model loses 0.08 of average precision.
+    defaults a fraud model loses 0.08 of average precision. `parallel_trees` are grown in each round on samples of
+    their own (`subsample`) and averaged.
     """
 
     rounds: int = 100
+    parallel_trees: int = 1
     max_depth: int = 4
     learning_rate: float = 0.1
     max_bin: int = 4096

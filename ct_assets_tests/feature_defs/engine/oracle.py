@@ -81,7 +81,8 @@ def word(column, value):
         return value
     if isinstance(column, Decimal):
         return round(Fraction(value) * 10**column.decimals)
-    return value
+    # Zero has one sign.
+    return value + 0.0 if isinstance(column, Real) else value
 
 
 def compute(task, requests, events, labels, mode="as_served"):
