@@ -6,6 +6,7 @@ import dagster as dg
 import polars as pl
 
 from ct_assets import intake
+from ct_assets import online_store as stores
 from ct_assets import skew as skews
 from ct_assets.assets import show
 from ct_assets.assets.keys import OWNERS, RETRY, key, lake_pool
@@ -16,6 +17,19 @@ from feature_defs.task import Task
 def serving_assets(task: Task) -> list[dg.AssetsDefinition]:
     """`online_store`, `predictions` and `skew` of `task`."""
     common: dict[str, Any] = {"group_name": "serving", "owners": OWNERS, "pool": lake_pool(task), "retry_policy": RETRY}
+
+    @dg.asset(
+        key=key(task, "online_store"),
+        deps=[key(task, "events"), key(task, "labels")],
+        kinds={"lmdb"},
+        description="Feature state of every entity for the service, rebuilt when rows reached the lake by file.",
+        **common,
+    )
+    def online_store(loop: LoopHome) -> dg.MaterializeResult:  # type: ignore[type-arg]
+        done = stores.bring_up(loop.home, loop.lake(task))
+        return dg.MaterializeResult(
+            metadata={"rebuilt": done.rebuilt, "events": done.events, "labels": done.labels, "store": done.store_id}
+        )
 
     @dg.asset(
         key=key(task, "predictions"),
@@ -57,4 +71,4 @@ def serving_assets(task: Task) -> list[dg.AssetsDefinition]:
             }
         )
 
-    return [predictions, skew]
+    return [online_store, predictions, skew]

@@ -2,7 +2,8 @@
 
 import typer
 
-from ct_assets.cli import demo, features, simulate, status, up
+from ct_assets.cli import simulate, status, up
+from ct_assets.cli.demo.command import demo
 
 app = typer.Typer(
     name="ct",
@@ -12,8 +13,7 @@ app = typer.Typer(
     rich_markup_mode="rich",
     pretty_exceptions_show_locals=False,
 )
-app.command()(demo.demo)
+app.command()(demo)
 app.command()(up.up)
 app.command()(status.status)
 app.command()(simulate.simulate)
-app.add_typer(features.app, name="features")
