@@ -77,9 +77,7 @@ def _announce(console: Console, pages: dict[str, str], stopping: threading.Event
 
 def up(
     task: Annotated[str, typer.Option(help="The task that the service answers for.")] = "card_fraud",
-    dagster_port: Annotated[
-        int, typer.Option(help="Wanted port of the Dagster UI, or the next free one.")
-    ] = 3000,
+    dagster_port: Annotated[int, typer.Option(help="Wanted port of the Dagster UI, or the next free one.")] = 3000,
     mlflow_port: Annotated[int, typer.Option(help="Wanted port of the MLflow UI.")] = 5000,
     service_port: Annotated[int, typer.Option(help="Wanted port of the prediction service.")] = 3100,
 ) -> None:
