@@ -36,7 +36,7 @@ def read(task: Task, path: Path, stream: StreamName = "events") -> Iterator[Batc
         raise ContractBroken(path.name, "the file is empty; deliver it again once its producer has finished")
     first = 0
     for batch in readers[path.suffix](task, path, stream):
-        yield Batch(batch.frame, first, batch.text)
+        yield Batch(batch.frame, first, batch.text, header=batch.header)
         first += len(batch.frame)
     if first == 0:
         raise ContractBroken(path.name, "the file has no rows; deliver it again once its producer has finished")
@@ -57,7 +57,7 @@ def _parquet(task: Task, path: Path, stream: StreamName) -> Iterator[Batch]:
         selected = file.select(columns or names[:1])
         for frame in selected.collect_batches(chunk_size=BATCH_ROWS, maintain_order=True):
             for start in range(0, len(frame), BATCH_ROWS):
-                yield Batch(frame[start : start + BATCH_ROWS])
+                yield Batch(frame[start : start + BATCH_ROWS], header=tuple(names))
     except pl.exceptions.PolarsError as error:
         raise ContractBroken(
             path.name,
@@ -82,7 +82,7 @@ def _csv(task: Task, path: Path, stream: StreamName) -> Iterator[Batch]:
                 schema={header[at]: pl.String for at in positions},
             )
             raw = [_line(record) if good is None else None for record, good in zip(records, split, strict=True)]
-            yield Batch(frame.with_columns(pl.Series(MALFORMED, raw, pl.String)), text=True)
+            yield Batch(frame.with_columns(pl.Series(MALFORMED, raw, pl.String)), text=True, header=tuple(header))
 
 
 def _records(lines: Any) -> Iterator[list[str] | str]:
@@ -114,24 +114,20 @@ def _line(record: list[str] | str) -> str:
 def _jsonl(task: Task, path: Path, stream: StreamName) -> Iterator[Batch]:
     with path.open("rb") as file:
         filled = (line for line in file if line.strip())
-        columns: list[str] = []
+        named: dict[str, None] = {}
         while lines := list(islice(filled, BATCH_ROWS)):
             records = [_decoded(line) for line in lines]
-            # An absent key is a null of its row; only a column that no row has is a missing column.
-            named = dict.fromkeys(name for record in records if record for name in record)
-            columns = sources.wanted(task, stream, list(dict.fromkeys([*columns, *named])))
+            # An absent key is a null of its row; only a column that no row has had so far is a missing column.
+            named |= dict.fromkeys(name for record in records if record for name in record)
+            data = {name: _field(task, name, records) for name in sources.wanted(task, stream, list(named))}
             raw = [
                 line.decode("utf-8", "backslashreplace").rstrip("\r\n") if record is None else None
                 for line, record in zip(lines, records, strict=True)
             ]
-            data = {name: _field(task, name, records) for name in columns}
-            frame = pl.DataFrame(
-                {name: texts for name, (texts, _) in data.items()}, schema=dict.fromkeys(data, pl.String)
-            ).with_columns(
-                pl.Series(MALFORMED, raw, pl.String),
-                *(pl.Series(name + UNREADABLE, wrong, pl.Boolean) for name, (_, wrong) in data.items() if any(wrong)),
-            )
-            yield Batch(frame, text=True)
+            texts = [pl.Series(name, values, pl.String) for name, (values, _) in data.items()]
+            flags = [pl.Series(name + UNREADABLE, wrong) for name, (_, wrong) in data.items() if any(wrong)]
+            frame = pl.DataFrame([pl.Series(MALFORMED, raw, pl.String), *texts, *flags])
+            yield Batch(frame, text=True, header=tuple(named))
 
 
 def _decoded(line: bytes) -> dict[str, Any] | None:

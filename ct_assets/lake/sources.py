@@ -27,13 +27,14 @@ class Batch:
 
     `text`: every value came as text. A column `MALFORMED`, if there is one, holds the raw text of rows that could not
     be split into columns. `offsets` are the positions of the rows in the source, growing; without them they are
-    `first`, `first + 1`, and so on.
+    `first`, `first + 1`, and so on. `header` names all columns of the source, read or not.
     """
 
     frame: pl.DataFrame
     first: int = 0
     text: bool = False
     offsets: pl.Series | None = None
+    header: tuple[str, ...] = ()
 
     @property
     def positions(self) -> pl.Series:
@@ -110,6 +111,7 @@ class _Columns:
     def __init__(self, task: Task, batch: Batch) -> None:
         self.task, self.text = task, batch.text
         self.schema = {name: dtype for name, dtype in batch.frame.schema.items() if not name.startswith("__")}
+        self.header = batch.header or tuple(self.schema)
         self.problems: list[str] = []
         self.history = task.events.time in self.schema or "event_time" in self.schema
 
@@ -162,9 +164,9 @@ class _Columns:
         for name in names:
             if name in self.schema:
                 return name
-        near = get_close_matches(names[0], list(self.schema), n=1)
+        near = get_close_matches(names[0], self.header, n=1)
         hint = f' (is it "{near[0]}"?)' if near else ""
-        self.problems.append(f"column {names[0]} is missing{hint}; found {', '.join(self.schema) or 'no columns'}")
+        self.problems.append(f"column {names[0]} is missing{hint}; found {', '.join(self.header) or 'no columns'}")
         return None
 
 
