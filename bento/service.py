@@ -4,9 +4,9 @@ Requests are answered in `endpoints`; how to serve is in `configuration`.
 """
 
 import asyncio
-import contextlib
 import logging
 import os
+import signal
 from typing import Any
 
 from ct_assets import telemetry
@@ -32,8 +32,8 @@ class Worker:
     if PACKAGED is not None:
         model = bentoml.models.BentoModel(PACKAGED.model)
 
-    @staticmethod
     @bentoml.on_deployment  # type: ignore[untyped-decorator]
+    @staticmethod
     def refuse_strangers() -> None:
         """End the start of a server that would listen beyond loopback while no token protects it."""
         context = click.get_current_context(silent=True)
@@ -52,15 +52,22 @@ class Worker:
         if PACKAGED is not None:
             DESK.slots.packaged = packaged.folder(self.model)
         DESK.open()
-        self._watch = asyncio.create_task(DESK.watch())
+        self._tasks = [asyncio.create_task(DESK.watch()), asyncio.create_task(_follow(os.getppid()))]
 
     @bentoml.on_shutdown  # type: ignore[untyped-decorator]
     async def stop(self) -> None:
         """Requests in flight are answered by now."""
-        self._watch.cancel()
-        with contextlib.suppress(asyncio.CancelledError):
-            await self._watch
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
         DESK.close()
+
+
+async def _follow(supervisor: int) -> None:
+    """End this worker when its supervisor was killed: nobody would restart, stop or find it."""
+    while os.getppid() == supervisor:
+        await asyncio.sleep(CONFIGURATION.plan_seconds)
+    os.kill(os.getpid(), signal.SIGTERM)
 
 
 class FrontedService(Service[Worker]):  # type: ignore[misc]
