@@ -22,10 +22,15 @@ COLOURS = {"candidate": "#1f6fb2", "champion": "#9aa0a6"}
 
 
 def precision_recall(labels: ArrayLike, scores: Mapping[str, ArrayLike]) -> bytes:
-    """Precision over recall, one line per name in `scores` ("candidate", "champion") with its average precision."""
+    """Precision over recall, one line per name in `scores` ("candidate", "champion") with its average precision.
+
+    Without positives there is nothing to draw, and the axes stay empty.
+    """
     figure, axes = _figure("recall", "precision")
     for name, values in scores.items():
         points = metrics.curve(labels, values)
+        if not np.any(points.positives):
+            continue
         recall, precision = points.positives / points.positives[-1], points.positives / points.rows
         found = metrics.average_precision(labels, values)
         axes.step(recall, precision, where="post", color=COLOURS.get(name), label=f"{name} {found:.3f}")

@@ -82,10 +82,13 @@ def _verdict(
         outcome, needs = "inconclusive", ceil(rows * MIN_INFORMATIVE / units)
         detail += f"; only {units} independent units have a positive, {MIN_INFORMATIVE} are needed for an interval"
     elif outcome == "inconclusive":
-        # The error shrinks with the root of the rows; planned at the distance found, the margin at least.
-        reach = (quantile + NormalDist().inv_cdf(POWER)) * found.standard_error
-        needs = ceil(rows * (reach / max(abs(found.estimate - bar), margin)) ** 2)
-        detail += f"; the interval covers it: about {needs:,} mature rows would settle it"
+        detail += "; the interval covers it"
+        # The error shrinks with the root of the rows. Planned at the distance found, but no farther from the bar than
+        # an equal challenger is; without a margin no number of rows tells equal from worse.
+        if distance := min(max(abs(found.estimate - bar), margin / 4), margin):
+            reach = (quantile + NormalDist().inv_cdf(POWER)) * found.standard_error
+            needs = ceil(rows * (reach / distance) ** 2)
+            detail += f": about {needs:,} mature rows would settle it"
     return Verdict(
         name=NAME,
         outcome=outcome,

@@ -101,13 +101,13 @@ class BoostedTreesModel:
         return dict(sorted(share.items(), key=lambda item: -item[1]))
 
     def describe(self) -> dict[str, Any]:
-        """What this model is, for people: learner, library, trees, features and their importance."""
+        """What this model is, for people: learner, library, rounds, features and their importance."""
         import xgboost
 
         return {
             "learner": "boosted_trees",
             "library": f"xgboost {xgboost.__version__}",
-            "trees": self.booster.num_boosted_rounds(),
+            "rounds": self.booster.num_boosted_rounds(),
             "features": list(self.feature_names),
             "importance": self.importance(),
         }
@@ -124,6 +124,7 @@ def parameters(learner: BoostedTrees) -> dict[str, Any]:
         "learning_rate": learner.learning_rate,
         "min_child_weight": learner.min_child_weight,
         "reg_lambda": learner.reg_lambda,
+        "num_parallel_tree": learner.parallel_trees,
         "subsample": learner.subsample,
         "colsample_bytree": learner.colsample_bytree,
         "seed": learner.seed,
