@@ -4,9 +4,10 @@ Which days those are is in `staleness`; how a label or a vector is computed is i
 `feature_defs.engine.offline`.
 """
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
+from functools import partial
 
 import polars as pl
 from deltalake.exceptions import CommitFailedError
@@ -21,7 +22,8 @@ from feature_defs.engine import offline
 # Rows computed and committed together: it bounds memory; vectors of a day also need the rows of the days before it.
 CHUNK_ROWS = 500_000
 
-_TURN = "turn"
+# Where the run stands that wrote last. Runs with the same inputs write the same rows and may mix; others may not.
+_WRITING = "writing"
 
 Compute = Callable[[Inputs, Sequence[date]], pl.DataFrame]
 
@@ -79,21 +81,35 @@ def _inputs(lake: Lake, table: str, as_of: datetime) -> Inputs:
 
 
 def _write(inputs: Inputs, table: str, stale: set[date], compute: Compute, run_id: str) -> Materialized:
-    lake, sizes = inputs.lake, inputs.days()
+    lake, sizes, rows = inputs.lake, inputs.days(), 0
     days = sorted(stale & set(sizes))
     chunks = list(_chunks(days, sizes, lookback(lake.task)))
-    turn, rows = lake.snapshot(table).mark(_TURN), 0
-    for number, chunk in enumerate(chunks, start=1):
+    mine = {lake.snapshot(table).mark(_WRITING), inputs.now.name}
+    for chunk in chunks:
         frame = compute(inputs, chunk)
-        snapshot = lake.snapshot(table)
-        if snapshot.mark(_TURN) != turn or Standing.of(snapshot) != inputs.before:
-            raise CommitFailedError(f"another run is writing {table}")
-        turn += 1
         # Where the table stands is said with the last chunk: a run that dies before it is done again from its start.
-        stands = inputs.now.marks if number == len(chunks) else {}
-        snapshot.overwrite(frame, chunk, stands | {_TURN: turn}, {"run_id": run_id})
+        marks = {_WRITING: inputs.now.name} | (inputs.now.marks if chunk is chunks[-1] else {})
+        if not retried(partial(_replace, inputs, table, frame, chunk, marks, mine, run_id)):
+            raise CommitFailedError(f"another run is writing {table}")
         rows += len(frame)
     return Materialized(table, tuple(days), rows, lake.version(table))
+
+
+def _replace(
+    inputs: Inputs,
+    table: str,
+    frame: pl.DataFrame,
+    days: Sequence[date],
+    marks: Mapping[str, int],
+    mine: set[int],
+    run_id: str,
+) -> bool:
+    """Commits a chunk, unless a run with other inputs has written since; its rows may be newer than these."""
+    snapshot = inputs.lake.snapshot(table)
+    if snapshot.mark(_WRITING) not in mine or Standing.of(snapshot) != inputs.before:
+        return False
+    snapshot.overwrite(frame, days, marks, {"run_id": run_id})
+    return True
 
 
 def _labels(inputs: Inputs, days: Sequence[date]) -> pl.DataFrame:

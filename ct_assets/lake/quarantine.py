@@ -46,11 +46,11 @@ def meaning(lake: Lake, stream: StreamName, rule: str) -> str:
 def explained(lake: Lake, *, limit: int = 20) -> list[str]:
     """The first refused rows as sentences, counting the rows of a source from 1.
 
-    `file:events.csv:1c2d row 1,204: amount is not null (broken); event_id 7; row kept in quarantine`
+    `file:events.csv:1c2d row 1,204: broken: amount is not null; event_id 7; row kept in quarantine`
     """
     found = []
     for row in rows(lake).limit(limit).collect().iter_rows(named=True):
-        broken = "; ".join(f"{meaning(lake, row['stream'], rule)} (broken)" for rule in row["rules"])
+        broken = "; ".join(meaning(lake, row["stream"], rule) for rule in row["rules"])
         named = f"; event_id {row['event_id']}" if row["event_id"] is not None else ""
-        found.append(f"{row['source']} row {row['offset'] + 1:,}: {broken}{named}; row kept in quarantine")
+        found.append(f"{row['source']} row {row['offset'] + 1:,}: broken: {broken}{named}; row kept in quarantine")
     return found

@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
+from hashlib import sha256
 
 import polars as pl
 
@@ -41,6 +42,11 @@ class Standing:
     def marks(self) -> dict[str, int]:
         """What to commit for `of` to find."""
         return {"events": self.events, "labels": self.labels, "as_of": self.as_of}
+
+    @property
+    def name(self) -> int:
+        """A number that another standing does not share."""
+        return int.from_bytes(sha256(repr(self).encode()).digest()[:7], "big")
 
     @property
     def cut(self) -> datetime:
@@ -88,9 +94,7 @@ def of_labels(inputs: Inputs) -> set[date]:
     heard = (
         matching(inputs.events(), statements, ["event_id"]).select("event_date").unique().collect(engine="streaming")
     )
-    horizon = timedelta(microseconds=inputs.lake.task.label.horizon_us)
-    matured = _days((inputs.before.cut - horizon).date(), (inputs.now.cut - horizon).date())
-    return _uncovered_days(inputs) | set(arrived) | set(said) | set(heard["event_date"]) | set(matured)
+    return _uncovered_days(inputs) | set(arrived) | set(said) | set(heard["event_date"]) | _matured(inputs)
 
 
 def of_vectors(inputs: Inputs, features: Snapshot) -> set[date]:
@@ -121,6 +125,14 @@ def _reach(window: Window) -> tuple[timedelta, timedelta]:
     """Whole days from the day of a row to the first and the last day of requests that it may count for."""
     longest = window.delay_us + max(feature.width_us for feature in window.features)
     return timedelta(days=window.delay_us // DAY), timedelta(days=longest // DAY + 1)
+
+
+def _matured(inputs: Inputs) -> set[date]:
+    """Days with events whose horizon ends after the cut-off before, and not after this one."""
+    if inputs.before.as_of == inputs.now.as_of:
+        return set()
+    horizon = timedelta(microseconds=inputs.lake.task.label.horizon_us)
+    return set(_days((inputs.before.cut - horizon).date(), (inputs.now.cut - horizon).date()))
 
 
 def _uncovered_days(inputs: Inputs) -> set[date]:
