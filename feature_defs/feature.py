@@ -57,8 +57,8 @@ class Window:
 
     @property
     def delay_us(self) -> int:
-        """The delay in microseconds, 0 without one."""
-        return duration.microseconds(self.delay) if self.delay else 0
+        """The delay in microseconds; 0 without one, or when it is `"0s"`."""
+        return duration.microseconds(self.delay) if self.delay and self.delay != "0s" else 0
 
     @property
     def features(self) -> Iterator[WindowFeature]:

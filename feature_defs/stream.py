@@ -6,7 +6,10 @@ from dataclasses import dataclass, field
 import polars as pl
 
 from feature_defs import duration
-from feature_defs.columns import Column, Int64, Text
+from feature_defs.columns import Column, Decimal, Int64, Text
+
+MOST_DECIMALS = 9
+INSTANT = pl.Datetime("us", "UTC")
 
 
 @dataclass(frozen=True)
@@ -35,6 +38,13 @@ class Stream:
             raise ValueError(f"stream {self.name}: column names {sorted(clash)} are taken; rename them in `columns`")
         if not isinstance(self.key_type, Int64 | Text):
             raise ValueError(f"stream {self.name}: key_type must be Int64() or Text(), not {self.key_type!r}")
+        for width in (self.lateness, self.retention):
+            duration.microseconds(width)
+        for name, column in self.columns.items():
+            if isinstance(column, Decimal) and not 0 <= column.decimals <= MOST_DECIMALS:
+                raise ValueError(
+                    f"stream {self.name}: {name} has {column.decimals} decimals; exact sums take 0 to {MOST_DECIMALS}"
+                )
 
     @property
     def lateness_us(self) -> int:
@@ -44,11 +54,10 @@ class Stream:
     @property
     def schema(self) -> dict[str, pl.DataType]:
         """Canonical columns of an event in the lake, without provenance: id, both times, then `columns`."""
-        instant = pl.Datetime("us", "UTC")
         head: dict[str, pl.DataType] = {
             "event_id": self.key_type.dtype(),
-            "event_time": instant,
-            "available_at": instant,
+            "event_time": INSTANT,
+            "available_at": INSTANT,
         }
         return head | {name: column.dtype() for name, column in self.columns.items()}
 

@@ -1,11 +1,10 @@
 """A task: one prediction problem, whole. Its name, streams, features, learner and policy, as frozen data."""
 
-import hashlib
-import json
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
 
+from feature_defs import canonical, validation
 from feature_defs.feature import Row, Window
 from feature_defs.learner import BoostedTrees
 from feature_defs.policy import Gates, Policy
@@ -30,9 +29,12 @@ class Task:
     clock: str = "watermark"
 
     def __post_init__(self) -> None:
-        names = self.feature_names
-        if repeated := sorted({name for name in names if names.count(name) > 1}):
-            raise ValueError(f"task {self.name}: feature names {repeated} are defined twice; rename one of each")
+        if self.clock not in ("watermark", "wall"):
+            raise ValueError(f"task {self.name}: clock is {self.clock!r}; it is 'watermark' or 'wall'")
+        try:
+            validation.check(self.events, self.label, self.features)
+        except ValueError as error:
+            raise ValueError(f"task {self.name}: {error}") from error
 
     @property
     def rows(self) -> tuple[Row, ...]:
@@ -59,26 +61,9 @@ class Task:
     @cached_property
     def canonical(self) -> str:
         """The feature set in canonical form: JSON that two definitions share iff they compute the same columns."""
-        return json.dumps([_canonical(feature) for feature in self.features], separators=(",", ":"))
+        return canonical.form(self.events, self.features)
 
     @cached_property
     def feature_hash(self) -> str:
         """Names the feature set; store keys, manifests, models and vectors carry it."""
-        return hashlib.sha256(self.canonical.encode()).hexdigest()[:16]
-
-
-def _canonical(feature: Row | Window) -> dict[str, object]:
-    if isinstance(feature, Row):
-        return {"row": feature.name, "expression": feature.expression.meta.serialize(format="json")}
-    source = feature.of if isinstance(feature.of, Stream) else feature.of.of
-    columns = {name: repr(column) for name, column in sorted(source.columns.items())}
-    return {
-        "entity": [feature.entity.name, feature.entity.key],
-        "of": [type(feature.of).__name__, feature.of.name],
-        "columns": columns,
-        "delay": feature.delay_us,
-        "features": [
-            [column.name, column.aggregation.kind, column.aggregation.column, column.width_us]
-            for column in feature.features
-        ],
-    }
+        return canonical.fingerprint(self.canonical)

@@ -14,6 +14,7 @@ from feature_defs.engine.plan import History, Plan
 from feature_defs.engine.records import Event
 from feature_defs.engine.rows import Rows
 from feature_defs.engine.values import NULL, Integers
+from feature_defs.stream import INSTANT
 
 
 def rebuild(
@@ -123,7 +124,7 @@ def _with_journal(plan: Plan, events: pl.DataFrame, journalled: Sequence[journal
         return events
     more = requests.frame(stream, [Event(one.event_id, one.event_time, one.values) for one in journalled])
     arrivals = pl.Series("available_at", [one.available_at for one in journalled], dtype=pl.Int64)
-    more = more.with_columns(arrivals.cast(rows.INSTANT)).select(*stream.schema)
+    more = more.with_columns(arrivals.cast(INSTANT)).select(*stream.schema)
     return pl.concat([events, more.join(events, on="event_id", how="anti")])
 
 

@@ -9,6 +9,7 @@ from functools import cached_property
 import numpy as np
 import polars as pl
 
+from feature_defs import expression
 from feature_defs.aggregation import KINDS
 from feature_defs.columns import Column, Decimal, Flag, Real
 from feature_defs.engine.values import Integers
@@ -125,7 +126,7 @@ def _same_rows(one: Window, other: Window) -> bool:
         return False
     if one.where is None or other.where is None:
         return one.where is other.where
-    return one.where.meta.eq(other.where)
+    return expression.canonical(one.where) == expression.canonical(other.where)
 
 
 def _cell(

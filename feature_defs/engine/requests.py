@@ -9,7 +9,7 @@ import polars as pl
 from feature_defs.columns import EXACT_LIMIT, Column, Decimal, Flag, Real, Text
 from feature_defs.engine.records import Event
 from feature_defs.engine.values import NULL
-from feature_defs.stream import Stream
+from feature_defs.stream import INSTANT, Stream
 
 
 def normalized(stream: Stream, event: Event) -> Event:
@@ -63,9 +63,7 @@ def frame(stream: Stream, events: Sequence[Event]) -> pl.DataFrame:
     """Events as a canonical frame without arrivals."""
     columns: dict[str, Any] = {
         "event_id": pl.Series([event.event_id for event in events], dtype=stream.key_type.dtype()),
-        "event_time": pl.Series([event.event_time_us for event in events], dtype=pl.Int64).cast(
-            pl.Datetime("us", "UTC")
-        ),
+        "event_time": pl.Series([event.event_time_us for event in events], dtype=pl.Int64).cast(INSTANT),
     }
     for name, column in stream.columns.items():
         columns[name] = pl.Series([event.values[name] for event in events], dtype=column.dtype())

@@ -13,8 +13,8 @@ import polars as pl
 from feature_defs.columns import Text
 from feature_defs.engine.plan import History, Plan
 from feature_defs.engine.values import NULL, Integers, words
+from feature_defs.stream import INSTANT
 
-INSTANT = pl.Datetime("us", "UTC")
 Mask = npt.NDArray[np.bool_]
 
 

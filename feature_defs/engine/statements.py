@@ -2,9 +2,8 @@
 
 import polars as pl
 
+from feature_defs.stream import INSTANT
 from feature_defs.task import Task
-
-INSTANT = pl.Datetime("us", "UTC")
 
 SCHEMA = {"label": pl.Int8(), "kind": pl.String(), "available_at": INSTANT}
 
