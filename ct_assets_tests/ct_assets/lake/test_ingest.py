@@ -20,6 +20,9 @@ from ct_assets.lake.errors import ContractBroken
 from ct_assets.lake.lake import Lake
 from ct_assets.lake.sources import Batch
 from feature_defs.card_fraud import task
+from feature_defs.columns import Flag, Money, Text
+from feature_defs.stream import Label, Stream
+from feature_defs.task import Task
 
 START = datetime(2018, 4, 1, tzinfo=UTC)
 Payments = Callable[..., pl.DataFrame]
@@ -320,3 +323,35 @@ def test_the_real_payments_arrive_whole(lake: Lake, card_file: Path) -> None:
         ),
     )
     assert lake.read("labels").select(pl.col("label").sum()).collect().item() == whole["is_fraud"].cast(pl.Int64).sum()
+
+
+def test_a_task_with_text_keys_and_optional_columns_comes_in_by_the_same_path(tmp_path: Path) -> None:
+    visits = Stream(
+        "visits",
+        key="visit",
+        time="at",
+        columns={"page": Text(), "bought": Flag(nullable=True), "paid": Money(nullable=True)},
+        key_type=Text(),
+    )
+    label = Label("churn", of=visits, column="churned", horizon="1d")
+    other = Task("visits", "", visits, label, (), learner=task.learner, policy=task.policy, gates=task.gates)
+    path = tmp_path / "visits.jsonl"
+    rows = [
+        {"visit": "ä-1", "at": "2018-04-01T10:00:00Z", "page": "home", "bought": True, "paid": 1.005, "churned": 1},
+        {"visit": "b-2", "at": "2018-04-01T11:00:00Z", "page": "", "churned": 0},
+        {"visit": "b-2", "at": "2018-04-01T11:00:00Z", "page": "", "bought": None, "churned": 0},
+        {"visit": "c-3", "at": "2018-04-01T12:00:00Z", "page": 7, "bought": "yes", "paid": "1.00"},
+    ]
+    path.write_text("\n".join(json.dumps(row) for row in rows))
+    lake = Lake(tmp_path / "lake", other)
+    for _ in range(2):
+        ingest.deliver(lake, "events", files.read(other, path), "visits", run_id="test")
+        ingest.deliver(lake, "labels", files.read(other, path, "labels"), "visits", run_id="test")
+    events = lake.read("events").sort("event_id").collect()
+    assert events.select("event_id", "page", "bought", "paid").rows() == [
+        ("b-2", "", None, None),
+        ("ä-1", "home", True, 1.0),
+    ]
+    reasons = {"page.readable": 1, "bought.readable": 1, "paid.readable": 1}
+    assert _adds_up(lake, "events") == Delivery(4, stored=2, quarantined=1, duplicates=1, reasons=reasons)
+    assert _adds_up(lake, "labels") == Delivery(3, stored=2, duplicates=1)
