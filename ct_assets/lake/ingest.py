@@ -95,9 +95,8 @@ class _Attempt:
             return Delivery(offered=again, duplicates=again)
         quarantine = self.lake.snapshot("quarantine")
         before = self._refused_before(quarantine, pending)
-        good, bad = contracts.split(
-            contracts.rules(self.lake.task, self.stream), pending.join(before, on="offset", how="anti")
-        )
+        judged = pending.filter(~pl.col("offset").is_in(before["offset"].implode()))
+        good, bad = contracts.split(contracts.rules(self.lake.task, self.stream), judged)
         good, unknown = self._placed(_rounded(self.lake.task, self.stream, good))
         sifted = sift(good, target.scan(), KEYS[self.stream], self._content, self.source)
         refused = pl.concat([bad, unknown, _because(sifted.conflicting, CONFLICTING)], how="diagonal").sort("offset")
@@ -160,7 +159,8 @@ class _Attempt:
         target.append(rows, marks, self._notes | target.touched(rows))
 
     def _quarantined(self, refused: pl.DataFrame, rows: pl.DataFrame) -> pl.DataFrame:
-        now = self.as_of if self.as_of is not None else rows["available_at"].max()
+        arrivals = rows["available_at"].filter(rows["available_at"].is_between(contracts.EARLIEST, contracts.LATEST))
+        now = self.as_of if self.as_of is not None else arrivals.max()
         return refused.select(
             pl.lit(self.stream).alias("stream"),
             pl.lit(self.source).alias("source"),

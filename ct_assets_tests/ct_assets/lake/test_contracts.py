@@ -15,7 +15,7 @@ from ct_assets.lake.contracts import EARLIEST, LATEST, StreamName
 from ct_assets.lake.sources import Batch
 from feature_defs.card_fraud import task
 from feature_defs.columns import Flag, Int64, Real, Text
-from feature_defs.stream import Stream
+from feature_defs.stream import Label, Stream
 from feature_defs.task import Task
 
 START = datetime(2018, 4, 1, tzinfo=UTC)
@@ -148,7 +148,8 @@ def test_every_type_of_column_reads_what_it_can_hold() -> None:
         "size": Real(nullable=True, min=-5),
     }
     stream = Stream("visits", key="id", time="at", columns=columns, key_type=Text())
-    other = Task("visits", "", stream, task.label, (), learner=task.learner, policy=task.policy, gates=task.gates)
+    label = Label("churn", of=stream, column="churned", horizon="1d")
+    other = Task("visits", "", stream, label, (), learner=task.learner, policy=task.policy, gates=task.gates)
     texts = pl.DataFrame(
         {
             "id": ["a", "b", "c", "d"],
