@@ -24,7 +24,7 @@ def data_assets(task: Task) -> list[dg.AssetsDefinition]:
         description=f"Every event of {task.events.name} ever accepted, from files and from the service's journal.",
         **common,
     )
-    def events(context: dg.AssetExecutionContext, loop: LoopHome) -> dg.MaterializeResult:  # type: ignore[type-arg]
+    def events(context: dg.AssetExecutionContext, loop: LoopHome) -> dg.MaterializeResult[None]:
         return _taken(intake.take_in(loop.home, loop.lake(task), "events", run_id=context.run_id), task, "events", loop)
 
     @dg.asset(
@@ -34,7 +34,7 @@ def data_assets(task: Task) -> list[dg.AssetsDefinition]:
         description="What was said about how events turned out: late, sometimes corrected, never edited.",
         **common,
     )
-    def labels(context: dg.AssetExecutionContext, loop: LoopHome) -> dg.MaterializeResult:  # type: ignore[type-arg]
+    def labels(context: dg.AssetExecutionContext, loop: LoopHome) -> dg.MaterializeResult[None]:
         return _taken(intake.take_in(loop.home, loop.lake(task), "labels", run_id=context.run_id), task, "labels", loop)
 
     @dg.asset(
@@ -44,7 +44,7 @@ def data_assets(task: Task) -> list[dg.AssetsDefinition]:
         description="Each event with the label known by now, and whether that label is mature.",
         **common,
     )
-    def labeled_events(context: dg.AssetExecutionContext, loop: LoopHome) -> dg.MaterializeResult:  # type: ignore[type-arg]
+    def labeled_events(context: dg.AssetExecutionContext, loop: LoopHome) -> dg.MaterializeResult[None]:
         lake = loop.lake(task)
         return _brought(materialize.labeled(lake, loop.now(task), run_id=context.run_id))
 
@@ -57,14 +57,14 @@ def data_assets(task: Task) -> list[dg.AssetsDefinition]:
         metadata={"feature_hash": task.feature_hash},
         **common,
     )
-    def features(context: dg.AssetExecutionContext, loop: LoopHome) -> dg.MaterializeResult:  # type: ignore[type-arg]
+    def features(context: dg.AssetExecutionContext, loop: LoopHome) -> dg.MaterializeResult[None]:
         lake = loop.lake(task)
         return _brought(materialize.features(lake, loop.now(task), run_id=context.run_id))
 
     return [events, labels, labeled_events, features]
 
 
-def _taken(taken: intake.Intake, task: Task, stream: str, loop: LoopHome) -> dg.MaterializeResult:  # type: ignore[type-arg]
+def _taken(taken: intake.Intake, task: Task, stream: str, loop: LoopHome) -> dg.MaterializeResult[None]:
     lake = loop.lake(task)
     refused = [{"file": name, "reason": reason} for name, reason in taken.refused.items()]
     return dg.MaterializeResult(
@@ -78,7 +78,7 @@ def _taken(taken: intake.Intake, task: Task, stream: str, loop: LoopHome) -> dg.
     )
 
 
-def _brought(found: Materialized) -> dg.MaterializeResult:  # type: ignore[type-arg]
+def _brought(found: Materialized) -> dg.MaterializeResult[None]:
     days = f"{found.dates[0]} to {found.dates[-1]}" if found.dates else "none"
     return dg.MaterializeResult(
         metadata={

@@ -10,6 +10,7 @@ import msgspec
 from ct_assets.assets import pictures, show
 from ct_assets.assets.keys import CAUSE_TAG, EVIDENCE_TAG, OWNERS, RETRY, key, train_pool
 from ct_assets.release import evaluation as gates
+from ct_assets.release import promotion
 from ct_assets.release.records import Decision, ModelVersion
 from ct_assets.resources import LoopHome
 from ct_assets.training import selection, training
@@ -53,14 +54,16 @@ def learning_assets(task: Task) -> list[dg.AssetsDefinition]:
         ),
         **common,
     )
-    def training_set(loop: LoopHome, config: SelectionConfig) -> dg.Output[Manifest]:
+    def training_set(loop: LoopHome, config: SelectionConfig) -> dg.MaterializeResult[Manifest]:
         lake = loop.lake(task)
         as_of = datetime.fromisoformat(config.as_of).astimezone(UTC) if config.as_of else loop.now(task)
         try:
             found = selection.select(lake, task, as_of).manifest
         except selection.TrainingRefusedError as refused:
             raise dg.Failure(str(refused), allow_retries=False) from refused
-        return dg.Output(found, metadata=show.manifest(found), data_version=dg.DataVersion(found.digest))
+        return dg.MaterializeResult(
+            value=found, metadata=show.manifest(found), data_version=dg.DataVersion(found.digest)
+        )
 
     @dg.asset(
         key=key(task, "candidate"),
@@ -70,7 +73,9 @@ def learning_assets(task: Task) -> list[dg.AssetsDefinition]:
         retry_policy=RETRY,
         **common,
     )
-    def candidate(context: dg.AssetExecutionContext, loop: LoopHome, training_set: Manifest) -> dg.Output[ModelVersion]:
+    def candidate(
+        context: dg.AssetExecutionContext, loop: LoopHome, training_set: Manifest
+    ) -> dg.MaterializeResult[ModelVersion]:
         lake = loop.lake(task)
         row = training.train(
             lake,
@@ -81,8 +86,8 @@ def learning_assets(task: Task) -> list[dg.AssetsDefinition]:
             evidence=_evidence(context.run.tags),
             run_id=context.run_id,
         )
-        return dg.Output(
-            row,
+        return dg.MaterializeResult(
+            value=row,
             metadata=show.version(row) | pictures.importance(loop.registry, row),
             data_version=dg.DataVersion(row.sha256),
         )
@@ -97,15 +102,19 @@ def learning_assets(task: Task) -> list[dg.AssetsDefinition]:
     )
     def evaluation(
         context: dg.AssetExecutionContext, loop: LoopHome, candidate: ModelVersion, config: EvaluationConfig
-    ) -> dg.Output[Judged]:
+    ) -> dg.MaterializeResult[Judged]:
         version = config.version or candidate.version
         lake = loop.lake(task)
         try:
             found = gates.evaluate(lake, loop.registry, task, version, as_of=loop.now(task), run_id=context.run_id)
         except gates.EvaluationError as refused:
             raise dg.Failure(str(refused), allow_retries=False) from refused
-        return dg.Output(
-            Judged(version, found.as_of, list(found.verdicts)), metadata=show.judged(found) | pictures.evaluation(found)
+        if not found.passed:
+            # The checks stop this run before `release`: that the champion stays is decided, and written down, here.
+            promotion.conclude(lake, loop.registry, version, decided_at=found.as_of, run_id=context.run_id)
+        return dg.MaterializeResult(
+            value=Judged(version, found.as_of, list(found.verdicts)),
+            metadata=show.judged(found) | pictures.evaluation(found),
         )
 
     return [training_set, candidate, evaluation]

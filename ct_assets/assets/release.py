@@ -27,7 +27,9 @@ def release_assets(task: Task) -> list[dg.AssetsDefinition]:
         ),
         **common,
     )
-    def release(context: dg.AssetExecutionContext, loop: LoopHome, evaluation: Judged) -> dg.Output[Decision]:
+    def release(
+        context: dg.AssetExecutionContext, loop: LoopHome, evaluation: Judged
+    ) -> dg.MaterializeResult[Decision]:
         lake = loop.lake(task)
         try:
             decision = promotion.promote(
@@ -39,8 +41,8 @@ def release_assets(task: Task) -> list[dg.AssetsDefinition]:
                 metadata={"verdicts": show.decisions(list(ledger.verdicts(lake, evaluation.version).values()))},
                 allow_retries=False,
             ) from refused
-        return dg.Output(
-            decision,
+        return dg.MaterializeResult(
+            value=decision,
             metadata={
                 "version": decision.version,
                 "outcome": decision.outcome,
@@ -56,7 +58,7 @@ def release_assets(task: Task) -> list[dg.AssetsDefinition]:
         description="The champion's Bento, built and asked for one prediction; then the service's plan names it.",
         **common,
     )
-    def bento(loop: LoopHome) -> dg.MaterializeResult:  # type: ignore[type-arg]
+    def bento(loop: LoopHome) -> dg.MaterializeResult[None]:
         lake = loop.lake(task)
         champion = ledger.champion(lake)
         if champion is None:

@@ -25,7 +25,7 @@ def serving_assets(task: Task) -> list[dg.AssetsDefinition]:
         description="Feature state of every entity for the service, rebuilt when rows reached the lake by file.",
         **common,
     )
-    def online_store(loop: LoopHome) -> dg.MaterializeResult:  # type: ignore[type-arg]
+    def online_store(loop: LoopHome) -> dg.MaterializeResult[None]:
         done = stores.bring_up(loop.home, loop.lake(task))
         return dg.MaterializeResult(
             metadata={"rebuilt": done.rebuilt, "events": done.events, "labels": done.labels, "store": done.store_id}
@@ -38,7 +38,7 @@ def serving_assets(task: Task) -> list[dg.AssetsDefinition]:
         description="Every prediction that was served, with its request, its vector and the version that made it.",
         **common,
     )
-    def predictions(context: dg.AssetExecutionContext, loop: LoopHome) -> dg.MaterializeResult:  # type: ignore[type-arg]
+    def predictions(context: dg.AssetExecutionContext, loop: LoopHome) -> dg.MaterializeResult[None]:
         lake = loop.lake(task)
         account = intake.drain_journal(loop.home, lake, "predictions", run_id=context.run_id)
         served = lake.read("predictions", columns=["version"]).group_by("version").len("predictions").sort("version")
@@ -58,7 +58,7 @@ def serving_assets(task: Task) -> list[dg.AssetsDefinition]:
         description="Served vectors against the vectors that training computes for the same events, bit by bit.",
         **common,
     )
-    def skew(loop: LoopHome) -> dg.MaterializeResult:  # type: ignore[type-arg]
+    def skew(loop: LoopHome) -> dg.MaterializeResult[None]:
         found = skews.measure(loop.lake(task))
         rows = [{"feature": name, "mismatched": count} for name, count in found.by_feature.items()]
         return dg.MaterializeResult(
