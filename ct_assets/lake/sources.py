@@ -43,11 +43,6 @@ class Batch:
             return self.offsets.cast(pl.Int64).alias("offset")
         return pl.int_range(self.first, self.first + len(self.frame), eager=True).alias("offset")
 
-    def after(self, offset: int) -> "Batch":
-        """The rows beyond `offset`."""
-        keep = self.positions > offset
-        return Batch(self.frame.filter(keep), text=self.text, offsets=self.positions.filter(keep))
-
     def raw(self, offsets: pl.Series) -> list[str]:
         """The rows at `offsets` as they came: JSON under the source's names, or the text that could not be split."""
         rows = self.frame.with_columns(offset=self.positions).filter(pl.col("offset").is_in(offsets.implode()))
