@@ -8,6 +8,7 @@ import logging
 import time
 from collections.abc import Callable
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any, TypeVar
 
 import lmdb
@@ -21,7 +22,7 @@ from bento.slots import Slots
 from feature_defs import duration
 from feature_defs.engine import journal
 from feature_defs.engine.online import OnlineStore
-from feature_defs.engine.records import Event
+from feature_defs.engine.records import Event, Scored, Statement
 
 AHEAD_US = 366 * duration.DAY
 """Farthest an event may lie ahead of the newest arrival. On a watermark clock one event of the year 2200 would move
@@ -46,6 +47,7 @@ class Desk:
 
     def open(self) -> None:
         """Open the store and take up the plan. What fails leaves the desk not ready, and is tried again by `watch`."""
+        self._warm_up()
         self.check()
         self.slots.refresh()
 
@@ -73,8 +75,6 @@ class Desk:
         try:
             if self._store is None:
                 self._store = OnlineStore.open(self.configuration.home.store(self.task.name), self.task)
-                # The first look loads or compiles the feature kernels; no request should wait for that.
-                self._store.vector(self.schemas.read_events(msgspec.json.encode(openapi.example(self.schemas)))[0][0])
             # No statements: a transaction that changes nothing, and fails as one that did would.
             self._store.label([], now_us=self._now())
             self._newest = self._store.watermark
@@ -142,6 +142,15 @@ class Desk:
         if self._fault:
             found.append(self._fault)
         return found
+
+    def _warm_up(self) -> None:
+        """Answer an example in a store that is thrown away: it loads or compiles what no request should wait for."""
+        [event], _ = self.schemas.read_events(msgspec.json.encode(openapi.example(self.schemas)))
+        statement = Statement(event.event_id, 1, "truth", event.event_time_us)
+        scored = Scored(score=0.0, decision=False, version=0)
+        with TemporaryDirectory() as folder, OnlineStore.open(Path(folder), self.task) as store:
+            store.observe([event], lambda vectors: [scored] * len(vectors), now_us=self._now())
+            store.label([statement], now_us=self._now())
 
     def _open_store(self) -> OnlineStore:
         if self._store is None or self._fault:

@@ -65,15 +65,17 @@ def build(home: Home, plan: ServingPlan, model: Path) -> str:
         if (known := json.loads(proof.read_bytes())["sha256"]) != plan.sha256:
             raise PackagingError(f"{tag} carries the model {known}, not {plan.sha256}: a version never changes")
         return tag
+    bento = home.bentoml / "bentos" / name / str(plan.version) / "src"
     for store in ("bentos", "models"):
         shutil.rmtree(home.bentoml / store / name / str(plan.version), ignore_errors=True)
     with tempfile.TemporaryDirectory(prefix="bento-") as folder:
         staging = Path(folder)
         _store_model(home, tag, plan, model)
         _stage(staging, tag, plan)
+        _keep_kernels(staging, bento)
         arguments = ["bentoml", "build", str(staging), "--version", str(plan.version), "--output", "tag"]
         _run(arguments, staging, home, plan)
-    answer = _run(["bento.probe"], home.bentoml / "bentos" / name / str(plan.version) / "src", home, plan)
+    answer = _run(["bento.probe"], bento, home, plan)
     said = json.loads(answer.splitlines()[-1])
     if said["version"] != plan.version or said["feature_hash"] != plan.feature_hash:
         raise PackagingError(f"{tag} answers as version {said['version']} of feature set {said['feature_hash']}")
@@ -108,7 +110,6 @@ def _stage(staging: Path, tag: str, plan: ServingPlan) -> None:
         source, target = PROJECT / part, staging / part
         target.parent.mkdir(parents=True, exist_ok=True)
         if source.is_dir():
-            # Compiled kernels travel along (.nbi, .nbc): Numba takes them where processor and time stamps agree.
             shutil.copytree(source, target, ignore=shutil.ignore_patterns("*.pyc"))
         else:
             shutil.copy2(source, target)
@@ -123,6 +124,22 @@ def _stage(staging: Path, tag: str, plan: ServingPlan) -> None:
         "python": {"requirements_txt": "requirements.txt", "lock_packages": False, "pip_args": "--no-deps"},
     }
     (staging / "bentofile.yaml").write_text(json.dumps(recipe, indent=2))
+
+
+def _keep_kernels(staging: Path, bento: Path) -> None:
+    """Let compiled kernels travel along: compiling them takes half a minute, which a first start need not wait for.
+
+    Numba checks that source and processor agree; only the name of the folder tells where the source was.
+    """
+    from numba.core.caching import UserProvidedCacheLocator
+
+    folder = Path("feature_defs/engine/compiled")
+    made, wanted = (
+        UserProvidedCacheLocator.get_suitable_cache_subpath(str(root / folder / "kernel.py"))
+        for root in (PROJECT, bento)
+    )
+    for cache in (staging / folder / "__pycache__").glob(f"*/{made}"):
+        cache.rename(cache.with_name(wanted))
 
 
 def _run(arguments: list[str], folder: Path, home: Home, plan: ServingPlan) -> str:

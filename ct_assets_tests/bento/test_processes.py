@@ -27,7 +27,7 @@ def in_threads(work: Callable[[int], None], count: int = 3) -> list[threading.Th
 
 
 def test_the_service_answers_on_loopback_with_its_page_and_its_metrics(home: Home) -> None:
-    with Server(home) as server, httpx.Client(base_url=server.url) as client:
+    with Server(home) as server, httpx.Client(base_url=server.url, timeout=30) as client:
         made = client.post("/predict", json={"events": [worlds.event(1)]})
         assert made.status_code == 200
         assert made.json()["predictions"][0]["version"] == 1
@@ -110,7 +110,7 @@ def test_kill_9_of_the_worker_loses_and_doubles_nothing_that_was_acknowledged(ho
         for thread in threads:
             thread.join()
         assert unanswered
-        with httpx.Client(base_url=server.url) as client:
+        with httpx.Client(base_url=server.url, timeout=30) as client:
             for number, first in list(acknowledged.items())[::20]:
                 again = client.post("/predict", json=worlds.event(number, tx_time="2018-04-02T00:00:00Z")).json()
                 assert again == first | {"repeated": True}

@@ -52,7 +52,7 @@ def test_a_bento_answers_from_its_own_files_and_builds_once(tmp_path: Path) -> N
     shutil.copytree(home.bentoml, elsewhere.bentoml)
     empty = tmp_path / "empty"
     empty.mkdir()
-    with Server(elsewhere, tag, empty) as server, httpx.Client(base_url=server.url) as client:
+    with Server(elsewhere, tag, empty) as server, httpx.Client(base_url=server.url, timeout=60) as client:
         page = client.get("/model").json()
         assert (page["champion"]["version"], page["champion"]["packaged"]) == (1, True)
         served = client.post("/predict", json=worlds.event(1)).json()["score"]
