@@ -355,3 +355,12 @@ def test_a_task_with_text_keys_and_optional_columns_comes_in_by_the_same_path(tm
     reasons = {"page.readable": 1, "bought.readable": 1, "paid.readable": 1}
     assert _adds_up(lake, "events") == Delivery(4, stored=2, quarantined=1, duplicates=1, reasons=reasons)
     assert _adds_up(lake, "labels") == Delivery(3, stored=2, duplicates=1)
+
+
+def test_the_account_can_be_had_of_a_source_or_of_a_run(lake: Lake, payments: Payments) -> None:
+    frame = payments(30)
+    ingest.deliver(lake, "events", frame[:20], "a", run_id="first")
+    ingest.deliver(lake, "events", frame[10:], "b", run_id="second")
+    assert delivery.total(lake, "events", "a") == delivery.total(lake, "events", run_id="first") == Delivery(20, 20)
+    assert delivery.total(lake, "events", run_id="second") == Delivery(20, stored=10, duplicates=10)
+    assert delivery.total(lake, "events") == Delivery(40, stored=30, duplicates=10)
