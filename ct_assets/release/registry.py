@@ -6,6 +6,7 @@ MLflow is imported inside functions, through `_client`: it costs seconds. Findin
 import tempfile
 import time
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -57,7 +58,9 @@ class Registry:
             draft = Registry(Path(folder) / "mlflow.db", self.artifacts)
             # The first query runs every migration of MLflow's history: about 5 s, once.
             draft._client().search_experiments(max_results=1)
-            draft.db.replace(self.db)
+            # A link, unlike a rename, never takes the place of a database that another process made meanwhile.
+            with suppress(FileExistsError):
+                self.db.hardlink_to(draft.db)
 
     def file(self, model_id: str) -> Path:
         """The model file of a version, by its place below `artifacts`, so that a moved home still finds it."""
