@@ -13,6 +13,7 @@ from ct_assets import instance
 from ct_assets.definitions import build_definitions
 from ct_assets.lake.lake import Lake
 from ct_assets.release.registry import Registry
+from ct_assets.resources import LoopHome
 from ct_assets.settings import Home
 from ct_assets.simulator import payments
 from ct_assets.simulator.payments import Simulation
@@ -36,6 +37,10 @@ class Turning:
     @property
     def lake(self) -> Lake:
         return Lake(self.home.lake(self.task.name), self.task)
+
+    @property
+    def loop(self) -> LoopHome:
+        return LoopHome(root=str(self.home.root))
 
     @property
     def registry(self) -> Registry:
