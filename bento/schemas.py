@@ -1,7 +1,7 @@
 """What goes over the wire: types made from a task's own stream, so that decoding a body is checking it.
 
 The same types make the OpenAPI page. Reading bodies off a connection and sending answers is in `endpoints`; what an
-answer contains is decided in `scorer`.
+answer contains is decided at the `desk`.
 """
 
 import datetime as dt
