@@ -39,12 +39,15 @@ class Client:
         self._connection = http.client.HTTPConnection("127.0.0.1", port, timeout=TIMEOUT_SECONDS)
 
     def get(self, path: str) -> Reply:
-        """A GET.
+        """A GET, asked again when the server had let go of an idle connection.
 
         Raises:
             UnreachableError: no answer.
         """
-        return self._ask("GET", path, None)
+        try:
+            return self._ask("GET", path, None)
+        except UnreachableError:
+            return self._ask("GET", path, None)
 
     def post(self, path: str, body: bytes) -> Reply:
         """A POST of JSON. Not repeated by itself: whoever asks knows whether that is safe.

@@ -10,6 +10,7 @@ import dagster as dg
 
 from ct_assets import instance
 from ct_assets.assets.keys import CAUSE_TAG
+from ct_assets.resources import LoopHome
 from ct_assets.settings import Home
 from feature_defs.task import Task
 
@@ -28,7 +29,7 @@ class Loop:
         self._instance = instance.get(home)
         from ct_assets.definitions import defs
 
-        self._defs, self._task = defs, task
+        self._defs, self._home, self._task = defs, home, task
 
     def ingest(self) -> None:
         """Take in files and the service's journal; bring labels and features up to date."""
@@ -48,7 +49,8 @@ class Loop:
         """What the sensor on mature labels says now: the tags of the run it asks for, or why it asks for none."""
         name = f"{self._task.name}_mature_labels"
         sensor = self._defs.resolve_sensor_def(name)
-        with dg.build_sensor_context(instance=self._instance, definitions=self._defs, sensor_name=name) as context:
+        resources = {"loop": LoopHome(root=str(self._home.root))}
+        with dg.build_sensor_context(instance=self._instance, sensor_name=name, resources=resources) as context:
             tick = sensor.evaluate_tick(context)
         if not tick.run_requests:
             return tick.skip_message or "the sensor asked for nothing and gave no reason"

@@ -16,9 +16,9 @@ class Bar:
     progress: Progress
     task: TaskID
 
-    def reach(self, done: int, note: str = "") -> None:
-        """Show that `done` steps are done, and a word about the last one."""
-        self.progress.update(self.task, completed=done, note=note)
+    def reach(self, done: int) -> None:
+        """Show that `done` steps are done."""
+        self.progress.update(self.task, completed=done)
 
 
 @dataclass
@@ -53,5 +53,6 @@ class Narrator:
     def bar(self, text: str, total: int, done: int = 0) -> Iterator[Bar]:
         """A progress bar from `done` to `total` that goes when the work ends."""
         columns = (TextColumn("    {task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-        with Progress(*columns, TextColumn("{task.fields[note]}"), console=self.console, transient=True) as progress:
-            yield Bar(progress, progress.add_task(text, total=total, completed=done, note=""))
+        silent = not self.console.is_terminal
+        with Progress(*columns, console=self.console, transient=True, disable=silent) as progress:
+            yield Bar(progress, progress.add_task(text, total=total, completed=done))

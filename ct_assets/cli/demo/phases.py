@@ -111,7 +111,7 @@ def second_version(stage: Stage) -> Facts:
 def pick_up(stage: Stage) -> Facts:
     """The running service finds the new champion by itself and answers the rest of the traffic with it."""
     wanted = stage.champion
-    stage.service.ensure()
+    how = "started again," if stage.service.ensure() else "without a restart,"
     began = time.monotonic()
     with stage.narrator.waiting("waiting for the service to notice"):
         while (served := stage.service.version()) != wanted:
@@ -120,7 +120,7 @@ def pick_up(stage: Stage) -> Facts:
                     f"the service still answers with version {served}, {PICK_UP_SECONDS:.0f} s after {wanted}"
                 )
             time.sleep(0.1)
-    stage.say(f"the running service answers with version {served} {time.monotonic() - began:.1f} s later, no restart")
+    stage.say(f"the service, {how} answers with version {served} after {time.monotonic() - began:.1f} s")
     send(stage.service, stage.plan, len(stage.plan), stage.log, stage.narrator, "the rest of the payments")
     by_version = tally(stage.plan, stage.log).versions
     stage.say(", ".join(f"version {version} answered {count:,}" for version, count in by_version.items()))

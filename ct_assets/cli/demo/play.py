@@ -1,6 +1,7 @@
 """A demo from its arguments to its exit status: whose home it is, which phases are left, whether promises were kept."""
 
 import contextlib
+import os
 import sys
 import time
 from collections.abc import Iterator
@@ -26,6 +27,9 @@ from feature_defs.task import Task
 
 TASK = "card_fraud"
 
+# Width where there is no terminal to ask.
+PAGE = 120
+
 # Exit statuses.
 KEPT, BROKEN, REFUSED = 0, 1, 2
 
@@ -33,7 +37,9 @@ KEPT, BROKEN, REFUSED = 0, 1, 2
 def play(data: Path | None, days: int | None, seed: int) -> int:
     """Run a demo, or what a killed one left to do; returns the exit status."""
     telemetry.off()
-    narrator = Narrator(Console(file=sys.stdout))
+    # Trainer threads that spin while they wait take the processor from the service beside them.
+    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+    narrator = Narrator(Console(file=sys.stdout, width=None if sys.stdout.isatty() else PAGE))
     place, task = home(), catalogue.load(TASK)
     arguments = Arguments(task.name, str(data.resolve()) if data else None, days, seed)
     try:

@@ -124,26 +124,24 @@ def _versions(stage: Stage) -> list[Version]:
 
 
 def tables(summary: Summary, told: Tally) -> list[Table]:
-    """The summary for people: the versions, the counts, the seconds."""
-    return [_versions_table(summary), _counts_table(summary, told), _seconds_table(summary)]
+    """The summary for people: the versions, then everything that was counted."""
+    return [_versions_table(summary), _counts_table(summary, told)]
 
 
 def _versions_table(summary: Summary) -> Table:
-    table = Table("version", "trigger", "rows", "window", "avg precision", "champion's", "gates", "decision")
-    table.title = f"{summary.task} on {summary.source}"
+    table = Table("version", "trigger", "rows", "trained on", "AP", "champion's", "gates", "decision")
+    table.title = f"{summary.task} on {summary.source}; AP is average precision on the newest mature week"
     for row in summary.versions:
-        gates = ", ".join(f"{name} {outcome}" for name, outcome in row.verdicts.items())
+        short = [f"{name} {outcome}" for name, outcome in row.verdicts.items() if outcome != "pass"]
         colour = "green" if row.decision == "promoted" else "red"
+        precisions = (row.average_precision, row.champion_average_precision)
         table.add_row(
             f"{row.version}{' *' if row.version == summary.champion else ''}",
             row.trigger,
             f"{row.rows:,}",
             f"{row.window[0][:10]} to {row.window[1][:10]}",
-            *(
-                "-" if value is None else f"{value:.4f}"
-                for value in (row.average_precision, row.champion_average_precision)
-            ),
-            gates,
+            *("-" if value is None else f"{value:.4f}" for value in precisions),
+            ", ".join(short) or "all pass",
             f"[{colour}]{row.decision}[/{colour}]",
         )
     return table
@@ -159,12 +157,7 @@ def _counts_table(summary: Summary, told: Tally) -> Table:
     )
     table.add_row("labels", f"{labels.stored:,} statements stored, {labels.mature:,} payments with a mature label")
     table.add_row("requests", f"{served.requests:,}, {served.failed} failed, {told.refused} refused as malformed")
-    table.add_row("latency", f"p50 {served.p50_ms:.2f} ms, p99 {served.p99_ms:.2f} ms, one connection")
+    table.add_row("latency", f"p50 {served.p50_ms:.2f} ms, p99 {served.p99_ms:.2f} ms over one connection")
     table.add_row("skew", f"{skew.mismatched} of {skew.compared:,} feature values differ")
-    return table
-
-
-def _seconds_table(summary: Summary) -> Table:
-    table = Table(*summary.seconds, title="seconds")
-    table.add_row(*(f"{seconds:.1f}" for seconds in summary.seconds.values()))
+    table.add_row("seconds", ", ".join(f"{name} {seconds:.0f}" for name, seconds in summary.seconds.items()))
     return table

@@ -46,10 +46,12 @@ class Service:
         """Where it listens, on 127.0.0.1."""
         return self._connected.port
 
-    def ensure(self) -> None:
-        """Start it unless this demo already did."""
-        if self._process is None:
-            self.start()
+    def ensure(self) -> bool:
+        """Start it unless it runs already; whether it was started now."""
+        if self._process is not None:
+            return False
+        self.start()
+        return True
 
     def start(self) -> None:
         """Start it and wait until it is ready; whatever an earlier demo left running is ended first.
