@@ -32,7 +32,7 @@ def children(place: Home, task: str, dagster_port: int, mlflow_port: int, servic
 
     workspace = str(instance.PROJECT / "workspace.yaml")
     return [
-        child("daemon", python, "-m", "dagster", "daemon", "run", "-w", workspace),
+        child("daemon", python, "-m", "dagster._daemon", "run", "-w", workspace),
         child(
             "dagster",
             *(python, "-m", "dagster_webserver", "-w", workspace, "-h", HOST, "-p", str(dagster_port)),
