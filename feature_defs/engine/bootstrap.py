@@ -66,7 +66,7 @@ class _Numbers:
 
 
 def _store(histories: Histories, transaction: Any, history: History, known: Rows, number: _Numbers) -> None:
-    from feature_defs.engine.compiled.order import group
+    from feature_defs.engine.compiled.order import arrange
     from feature_defs.engine.compiled.state import gather
 
     if not len(known.times):
@@ -76,9 +76,9 @@ def _store(histories: Histories, transaction: Any, history: History, known: Rows
     for row, value in zip(changed.tolist(), said.tolist(), strict=True):
         values[0, row] = value
     row_ids, _, count = dense(known.keys, known.keys.slice(0, 0))
-    starts, order = group(row_ids, count)
-    words, times, ids = number.values(known.keys)[order], known.times[order], number.ids(known.ids)[order]
-    values = np.ascontiguousarray(values[:, order])
+    extra = np.vstack([number.values(known.keys), number.ids(known.ids), values])
+    starts, _, times, _, columns, _ = arrange(row_ids, count, known.times, np.empty(0, np.int64), extra)
+    words, ids, values = columns[0], columns[1], columns[2:]
     reach = histories.reaches[history.index]
     for begin, end in zip(starts[:-1].tolist(), starts[1:].tolist(), strict=True):
         if begin < end:

@@ -15,10 +15,12 @@ def dense(rows: pl.Series, requests: pl.Series) -> tuple[Ids, Ids, int]:
     if rows.dtype.is_integer() and len(rows):
         low, high = int(rows.min()), int(rows.max())  # type: ignore[arg-type]
         if high - low <= 4 * len(rows) + 1024:
-            return rows.to_numpy().astype(np.int64) - low, _compact(requests, low, high), high - low + 1
+            ids = np.subtract(rows.to_numpy(), low, dtype=np.int64)
+            return ids, ids if requests is rows else _compact(requests, low, high), high - low + 1
     known = rows.unique(maintain_order=True)
     lookup = pl.DataFrame({"key": known, "id": np.arange(len(known))})
-    return _looked_up(rows, lookup), _looked_up(requests, lookup), len(known)
+    ids = _looked_up(rows, lookup)
+    return ids, ids if requests is rows else _looked_up(requests, lookup), len(known)
 
 
 def _compact(keys: pl.Series, low: int, high: int) -> Ids:

@@ -5,6 +5,7 @@ Exact windows, visibility and rounding as in the design; the arithmetic is in `c
 
 import itertools
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
@@ -12,10 +13,11 @@ import polars as pl
 
 from feature_defs.engine import entities, expressions, rows
 from feature_defs.engine.plan import OPS, History, Plan, plan
-from feature_defs.engine.rows import Rows
+from feature_defs.engine.rows import Mask, Rows
 from feature_defs.engine.values import NULL, Floats, Integers
 from feature_defs.task import Task
 
+WHOLE = (OPS["count"], OPS["distinct"])
 Mode = Literal["as_served", "as_if_on_time"]
 
 
@@ -48,75 +50,115 @@ def compute(
     if mode not in ("as_served", "as_if_on_time"):
         raise ValueError(f"mode is {mode!r}; it is 'as_served' or 'as_if_on_time'")
     ready = plan(task)
-    out = np.empty((len(requests), len(ready.names)))
+    columns: dict[str, pl.Series] = {}
     on_time = mode == "as_if_on_time"
     if ready.histories:
         ties = any(history.ordered for history in ready.histories)
         events = rows.in_time_order(rows.unique_events(events), ties=ties)
+        asks = Asks.of(requests, on_time=on_time)
     for history in ready.histories:
         if history.of_label:
             known = rows.of_labels(history, ready, events, labels, on_time=on_time)
         else:
             known = rows.of_events(history, ready, events, on_time=on_time)
-        _fill(history, known, requests, out, on_time=on_time, threads=threads)
-    return _frame(ready, requests, out)
+        columns |= _cells(history, known, asks, threads=threads)
+    return _frame(ready, requests, columns)
 
 
-def _frame(ready: Plan, requests: pl.DataFrame, out: Floats) -> pl.DataFrame:
-    at = {position for position, _ in ready.rows}
-    columns: dict[str, pl.Series] = {}
-    for position, (name, whole) in enumerate(zip(ready.names, ready.whole, strict=True)):
-        if position not in at:
-            values = pl.Series(name, np.ascontiguousarray(out[:, position]))
-            columns[name] = values.cast(pl.Int64) if whole else values.fill_nan(None)
+@dataclass(frozen=True)
+class Asks:
+    """Requests: when they ask, when they were made, and how to bring them into time order (None: they are)."""
+
+    frame: pl.DataFrame
+    times: Integers
+    arrivals: Integers
+    order: Integers | None
+
+    @classmethod
+    def of(cls, requests: pl.DataFrame, *, on_time: bool) -> "Asks":
+        """The requests of a frame; `on_time` lets each be made at its event time."""
+        times = rows.instants(requests["event_time"])
+        arrivals = rows.arrivals(requests, times, on_time=on_time)
+        sorted_already = bool((times[1:] >= times[:-1]).all())
+        return cls(requests, times, arrivals, None if sorted_already else np.argsort(times, kind="stable"))
+
+    def arranged(self, ids: Integers, count: int, *, prompt: bool) -> tuple[Integers, Integers, Integers, Integers]:
+        """Starts, place of each request, times and arrivals, in entity order and by time within."""
+        from feature_defs.engine.compiled.order import arrange
+
+        times, arrivals, none = self.times, self.times[:0] if prompt else self.arrivals, np.empty((0, 0), np.int64)
+        if self.order is None:
+            starts, places, times, arrivals, _, _ = arrange(ids, count, times, arrivals, none)
+            return starts, places, times, arrivals
+        order = self.order
+        starts, moved, times, arrivals, _, _ = arrange(
+            ids[order], count, times[order], arrivals if prompt else arrivals[order], none
+        )
+        places = np.empty(len(ids), np.int64)
+        places[order] = moved
+        return starts, places, times, arrivals
+
+
+def _frame(ready: Plan, requests: pl.DataFrame, columns: dict[str, pl.Series]) -> pl.DataFrame:
     if ready.rows:
         evaluated = expressions.evaluate(ready, requests, columns)
         columns |= {name: evaluated[name] for name in evaluated.columns}
     return pl.DataFrame({"event_id": requests["event_id"]} | {name: columns[name] for name in ready.names})
 
 
-def _fill(history: History, known: Rows, requests: pl.DataFrame, out: Floats, *, on_time: bool, threads: int) -> None:
-    from feature_defs.engine.compiled.order import group
+def _cells(history: History, known: Rows, asks: Asks, *, threads: int) -> dict[str, pl.Series]:
+    """The window features of one history, by name."""
+    table, places = _table(history, known, asks, threads=threads)
+    whole = [cell.op in WHOLE for cell in history.cells]
+    counts = np.empty((sum(whole), len(places)), np.int64)
+    numbers = np.empty((len(whole) - sum(whole), len(places)))
+    empty = np.array([0.0 if cell.op in (*WHOLE, OPS["sum"]) else np.nan for cell in history.cells])
+
+    from feature_defs.engine.compiled.order import spread
+
+    missing = spread(table, places, empty, np.array(whole), counts, numbers)
+    kinds = [(cell.name, is_whole) for cell, is_whole in zip(history.cells, whole, strict=True)]
+    made = {name: pl.Series(name, column) for name, column in zip((n for n, w in kinds if w), counts, strict=True)}
+    for name, column, has_nan in zip((n for n, w in kinds if not w), numbers, missing, strict=True):
+        values = pl.Series(name, column)
+        made[name] = values.fill_nan(None) if has_nan else values
+    return made
+
+
+def _table(history: History, known: Rows, asks: Asks, *, threads: int) -> tuple[Floats, Integers]:
+    """The cells of the requests in entity order, and the row of each request in it, -1 for one without an entity."""
+    from feature_defs.engine.compiled.order import arrange
     from feature_defs.engine.compiled.sweep import sweep
 
-    for cell in history.cells:
-        out[:, cell.output] = 0.0 if cell.op in (OPS["count"], OPS["sum"], OPS["distinct"]) else np.nan
-    if not len(known.times) or not len(requests):
-        return
-    row_ids, ask_ids, count = entities.dense(known.keys, requests[history.key])
-    starts, order = group(row_ids, count)
-    times, arrivals = known.times[order], known.arrivals[order]
-    values = np.ascontiguousarray(known.values[:, order])
-    changes = _changes(known, row_ids, order, starts, arrivals, values)
-    ask_times = rows.instants(requests["event_time"])
-    if (ask_times[1:] < ask_times[:-1]).any():
-        by_time = np.argsort(ask_times, kind="stable")
-        ask_starts, ask_order = group(ask_ids[by_time], count)
-        ask_order = by_time[ask_order]
+    if not len(known.times) or not len(asks.times):
+        return np.empty((0, len(history.cells))), np.full(len(asks.times), -1)
+    # Training asks for the very rows it counts; they are then brought into order once.
+    shared = known.frame is asks.frame
+    row_ids, ask_ids, count = entities.dense(known.keys, known.keys if shared else asks.frame[history.key])
+    prompt = known.arrivals is known.times and asks.arrivals is asks.times and not len(known.changes[0])
+    nothing = np.empty(0, np.int64)
+    starts, places, times, arrivals, values, backwards = arrange(
+        row_ids, count, known.times, nothing if prompt else known.arrivals, known.values
+    )
+    changes = _changes(known, row_ids, places, starts, arrivals, values, backwards)
+    if shared:
+        ask_starts, ask_places, ask_times = starts, places, times
+        ask_arrivals = arrivals
     else:
-        ask_starts, ask_order = group(ask_ids, count)
-    asked = ask_times if on_time else rows.instants(requests["available_at"])
+        ask_starts, ask_places, ask_times, ask_arrivals = asks.arranged(ask_ids, count, prompt=prompt)
+    table = np.empty((len(ask_times), len(history.cells)))
     fixed = (
-        starts,
-        times,
-        arrivals,
-        values,
-        _totals(history, values, starts),
-        *changes,
-        ask_starts,
-        ask_order,
-        ask_times[ask_order],
-        asked[ask_order],
-        history.table,
-        out,
+        *(starts, times, arrivals, values, _totals(history, values, starts), *changes),
+        *(ask_starts, ask_times, ask_arrivals, history.table, history.edges, table),
     )
     cuts = _cuts(starts, ask_starts, threads)
     if len(cuts) == 2:
         sweep(0, count, *fixed)
-        return
+        return table, ask_places
     with ThreadPoolExecutor(threads) as pool:
         for done in [pool.submit(sweep, first, last, *fixed) for first, last in itertools.pairwise(cuts)]:
             done.result()
+    return table, ask_places
 
 
 def _cuts(starts: Integers, ask_starts: Integers, threads: int) -> list[int]:
@@ -129,31 +171,29 @@ def _cuts(starts: Integers, ask_starts: Integers, threads: int) -> list[int]:
 def _changes(
     known: Rows,
     row_ids: Integers,
-    order: Integers,
+    places: Integers,
     starts: Integers,
     arrivals: Integers,
     values: Integers,
+    backwards: Mask,
 ) -> tuple[Integers, Integers, Integers, Integers]:
     """Changes of the entities that must be replayed, in entity order: starts, rows, arrivals, values.
 
-    Replayed are entities with a correction, and those whose rows did not arrive in time order.
+    Replayed are entities with a correction, and those whose rows arrived `backwards`.
     """
     count = len(starts) - 1
-    owner = row_ids[order]
-    backwards = (arrivals[1:] < arrivals[:-1]) & (owner[1:] == owner[:-1])
     corrected, corrections, statements = known.changes
-    replayed = np.zeros(count, dtype=bool)
-    replayed[owner[1:][backwards]] = True
+    replayed = backwards.copy()
     replayed[row_ids[corrected]] = True
     if not replayed.any():
         none = np.empty(0, np.int64)
         return np.zeros(count + 1, np.int64), none, none, none
-    place = np.empty(len(order), np.int64)
-    place[order] = np.arange(len(order))
+    owner = np.empty(len(arrivals), np.int64)
+    owner[places] = row_ids
     mine = np.flatnonzero(replayed[owner])
     first_values = values[0, mine] if len(values) else np.zeros(len(mine), np.int64)
     entity = np.concatenate([owner[mine], row_ids[corrected]])
-    changed = np.concatenate([mine, place[corrected]])
+    changed = np.concatenate([mine, places[corrected]])
     arrived = np.concatenate([arrivals[mine], corrections])
     value = np.concatenate([first_values, statements])
     by_arrival = np.lexsort((value, arrived, entity))

@@ -61,6 +61,13 @@ class History:
         rows = [(c.op, c.column, c.start, c.end, c.scale, int(c.real), c.output) for c in self.cells]
         return np.array(rows, dtype=np.int64).reshape(len(rows), 7)
 
+    @cached_property
+    def edges(self) -> Integers:
+        """Per cell the numbers of its start and end among the distinct distances of all edges: (cells, 2)."""
+        numbers: dict[int, int] = {}
+        pairs = [[numbers.setdefault(edge, len(numbers)) for edge in (cell.start, cell.end)] for cell in self.cells]
+        return np.array(pairs, dtype=np.int64).reshape(len(pairs), 2)
+
 
 @dataclass(frozen=True, eq=False)
 class Plan:

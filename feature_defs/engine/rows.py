@@ -22,10 +22,12 @@ Mask = npt.NDArray[np.bool_]
 class Rows:
     """Rows in `(event_time, event_id)` order, one per event, and the changes that show them.
 
-    `arrivals[i]` is when row i was first known. `changes` holds later statements about a row: (row, arrival, value)
+    They are the rows of `frame`. `arrivals[i]` is when row i was first known; it is `times` itself when every row was
+    known as it happened. `changes` holds later statements about a row: (row, arrival, value)
     in order of arrival; it is empty for events, which never change.
     """
 
+    frame: pl.DataFrame
     keys: pl.Series
     ids: pl.Series
     times: Integers
@@ -37,6 +39,14 @@ class Rows:
 def instants(values: pl.Series) -> Integers:
     """Microseconds since the epoch."""
     return values.cast(INSTANT).to_physical().to_numpy()
+
+
+def arrivals(frame: pl.DataFrame, times: Integers, *, on_time: bool) -> Integers:
+    """When the rows of `frame` were known: `times` itself when that is the same, or is to be."""
+    if on_time:
+        return times
+    known = instants(frame["available_at"])
+    return times if np.array_equal(known, times) else known
 
 
 def unique_events(events: pl.DataFrame) -> pl.DataFrame:
@@ -88,7 +98,7 @@ def of_events(
 
     `number` gives texts their words. `on_time` lets each row arrive as it happens.
     """
-    events = events.filter(counted(history, plan, events))
+    events = _kept(events, counted(history, plan, events))
     values = [
         number(events[name]) if isinstance(column, Text) else words(events[name], column)
         for name, column in history.columns.items()
@@ -96,11 +106,12 @@ def of_events(
     none = np.empty(0, np.int64)
     times = instants(events["event_time"])
     return Rows(
+        events,
         events[history.key],
         events["event_id"],
         times,
-        times if on_time else instants(events["available_at"]),
-        np.array(values, dtype=np.int64).reshape(len(values), len(events)),
+        arrivals(events, times, on_time=on_time),
+        values[0][None, :] if len(values) == 1 else np.array(values, dtype=np.int64).reshape(len(values), len(events)),
         (none, none, none),
     )
 
@@ -113,7 +124,7 @@ def of_labels(
     A statement counts when its event had arrived before it. The newest counts; of several that arrived at one instant
     the greatest. `on_time` lets the newest arrive at the horizon.
     """
-    events = events.filter(counted(history, plan, events)).with_row_index("_row")
+    events = _kept(events, counted(history, plan, events)).with_row_index("_row")
     truths = (
         labels.lazy()
         .filter((pl.col("kind") == "truth") & pl.col("label").is_not_null())
@@ -135,7 +146,13 @@ def of_labels(
         horizon = plan.task.label.horizon_us
         none = np.empty(0, np.int64)
         return Rows(
-            about[history.key], about["event_id"], times, times + horizon, said[final][None, :], (none, none, none)
+            about,
+            about[history.key],
+            about["event_id"],
+            times,
+            times + horizon,
+            said[final][None, :],
+            (none, none, none),
         )
     known = instants(truths["_known"])
     # Saying the same again changes nothing, so it is no correction.
@@ -144,7 +161,7 @@ def of_labels(
     place = np.cumsum(first) - 1
     by_arrival = np.lexsort((said[news], known[news]))
     changes = (place[news][by_arrival], known[news][by_arrival], said[news][by_arrival])
-    return Rows(about[history.key], about["event_id"], times, known[first], said[first][None, :], changes)
+    return Rows(about, about[history.key], about["event_id"], times, known[first], said[first][None, :], changes)
 
 
 def counted(history: History, plan: Plan, events: pl.DataFrame) -> Mask:
@@ -155,3 +172,7 @@ def counted(history: History, plan: Plan, events: pl.DataFrame) -> Mask:
         named = events.rename({"event_id": stream.key, "event_time": stream.time})
         passed &= named.select(history.where.alias("passed"))["passed"].fill_null(value=False)
     return passed.to_numpy()
+
+
+def _kept(events: pl.DataFrame, mask: Mask) -> pl.DataFrame:
+    return events if mask.all() else events.filter(mask)

@@ -39,15 +39,18 @@ def to_units(values: npt.ArrayLike, decimals: int) -> Integers:
         OverflowError: a value has more units than float64 keeps apart.
     """
     given = np.asarray(values, dtype=np.float64)
-    missing = np.isnan(given)
-    units = np.rint(np.where(missing, 0.0, given) * float(10**decimals))
-    if units.size and np.abs(units).max() > EXACT_LIMIT:
-        worst = given[np.abs(units).argmax()]
+    units = np.rint(given * float(10**decimals))
+    missing = np.isnan(units)
+    known = units[~missing] if missing.any() else units
+    if known.size and max(-known.min(), known.max()) > EXACT_LIMIT:
+        worst = given[np.nanargmax(np.abs(units))]
         raise OverflowError(
             f"value {worst!r} has more than {EXACT_LIMIT} units at {decimals} decimals and cannot be summed exactly; "
             "declare fewer decimals or a `max` that refuses it"
         )
-    return np.where(missing, NULL, units.astype(np.int64))
+    if known is units:
+        return units.astype(np.int64)
+    return np.where(missing, NULL, np.where(missing, 0.0, units).astype(np.int64))
 
 
 def words(values: pl.Series, column: Column) -> Integers:

@@ -4,26 +4,91 @@ import numpy as np
 
 from feature_defs.engine.jit import kernel
 
+BLOCK = 4096
+
 
 @kernel
-def group(entities, count):  # type: ignore[no-untyped-def]
-    """Stable counting sort by dense entity id; rows with id -1 are left out.
+def arrange(entities, count, times, arrivals, values):  # type: ignore[no-untyped-def]
+    """A stable counting sort of the columns by entity in one pass: a cursor per entity fits the cache, rows need not.
 
     Returns:
         starts: (count + 1,) first place of each entity, and the end of the last.
-        order: the row numbers in entity order.
+        places: (rows,) where each row went, -1 for a row left out.
+        times, arrivals, values: the columns in entity order; `arrivals` stays empty if it was.
+        backwards: (count,) whether an entity's rows arrived in another order than that of their times.
     """
+    starts, cursors = _places(entities, count)
+    total = starts[count]
+    places = np.empty(len(entities), np.int64)
+    new_times = np.empty(total, np.int64)
+    new_arrivals = np.empty(total if len(arrivals) else 0, np.int64)
+    new_values = np.empty((len(values), total), np.int64)
+    backwards = np.zeros(count, np.bool_)
+    for row in range(len(entities)):
+        entity = entities[row]
+        if entity < 0:
+            places[row] = -1
+            continue
+        place = cursors[entity]
+        cursors[entity] = place + 1
+        places[row] = place
+        new_times[place] = times[row]
+        if len(arrivals):
+            new_arrivals[place] = arrivals[row]
+            if place > starts[entity] and new_arrivals[place - 1] > arrivals[row]:
+                backwards[entity] = True
+        for column in range(len(values)):
+            new_values[column, place] = values[column, row]
+    return starts, places, new_times, new_arrivals, new_values, backwards
+
+
+@kernel
+def _places(entities, count):  # type: ignore[no-untyped-def]
     starts = np.zeros(count + 1, np.int64)
     for entity in entities:
         if entity >= 0:
             starts[entity + 1] += 1
     for entity in range(count):
         starts[entity + 1] += starts[entity]
-    places = starts[:-1].copy()
-    order = np.empty(starts[count], np.int64)
-    for row in range(len(entities)):
-        entity = entities[row]
-        if entity >= 0:
-            order[places[entity]] = row
-            places[entity] += 1
-    return starts, order
+    return starts, starts[:-1].copy()
+
+
+@kernel
+def spread(table, places, empty, whole, counts, numbers):  # type: ignore[no-untyped-def]
+    """Bring a table of entity order back into the order of requests, as columns.
+
+    Args:
+        table: (places, cells) float64, a request's cells side by side.
+        places: (requests,) its row for each request, -1 for one without an entity.
+        empty: (cells,) what such a request gets.
+        whole: (cells,) whether a cell is a count.
+        counts: (counts, requests) int64 to fill, in the order of cells.
+        numbers: (other cells, requests) float64 to fill, in the order of cells.
+
+    Returns:
+        Per column of `numbers`, whether it holds a NaN.
+    """
+    missing = np.zeros(len(numbers), np.bool_)
+    # Requests of one entity lie side by side in the table, so it is read as so many streams as there are entities;
+    # blocks let the cells of a request find it still in the cache.
+    for begin in range(0, len(places), BLOCK):
+        end = min(begin + BLOCK, len(places))
+        at_count, at_number = 0, 0
+        for cell in range(len(whole)):
+            if whole[cell]:
+                column = counts[at_count]
+                at_count += 1
+                for row in range(begin, end):
+                    place = places[row]
+                    column[row] = np.int64(table[place, cell] if place >= 0 else empty[cell])
+            else:
+                numeric = numbers[at_number]
+                nan = False
+                for row in range(begin, end):
+                    place = places[row]
+                    value = table[place, cell] if place >= 0 else empty[cell]
+                    numeric[row] = value
+                    nan |= np.isnan(value)
+                missing[at_number] |= nan
+                at_number += 1
+    return missing

@@ -25,20 +25,20 @@ def sweep(  # type: ignore[no-untyped-def]
     change_arrivals,
     change_values,
     ask_starts,
-    ask_order,
     ask_times,
     ask_arrivals,
     cells,
+    edges,
     out,
 ):
-    """Fill `out[request, cell output]` for the entities `first` to `last`.
+    """Fill `out[request, cell]` for the entities `first` to `last`.
 
     Args:
         first: First entity.
         last: End of the entities.
         starts: (entities + 1,) places of an entity's rows.
         times: (rows,) event times in microseconds, ascending per entity.
-        arrivals: (rows,) instants of arrival; ignored for replayed entities.
+        arrivals: (rows,) instants of arrival; empty when every row arrives as it happens, before it is asked for.
         values: (columns, rows) int64 words.
         totals: (columns, rows + 1) running sums of `values`, or (0, 0) when they might overflow or values are missing.
         change_starts: (entities + 1,) places of an entity's changes; an entity without any is swept.
@@ -46,19 +46,27 @@ def sweep(  # type: ignore[no-untyped-def]
         change_arrivals: (changes,) instants of arrival, ascending per entity.
         change_values: (changes,) what the row's first value is from then on.
         ask_starts: (entities + 1,) places of an entity's requests.
-        ask_order: (requests,) rows of `out`.
-        ask_times: (requests,) instants asked for.
-        ask_arrivals: (requests,) instants of asking; rows that arrived before take part.
-        cells: (cells, 7) op, column, start, end, scale, real, output.
-        out: (all requests, features) float64.
+        ask_times: (requests,) instants asked for, fastest when ascending per entity.
+        ask_arrivals: (requests,) instants of asking; rows that arrived before take part. Empty with `arrivals`.
+        cells: (cells, 7) op, column, start, end, scale, real, and an output for others.
+        edges: (cells, 2) which of the distinct window edges a cell starts and ends at, the distances after them.
+        out: (requests, cells) float64, in entity order.
     """
+    distances = _distances(cells, edges)
+    longest = 0
     for entity in range(first, last):
-        if ask_starts[entity] == ask_starts[entity + 1]:
+        longest = max(longest, ask_starts[entity + 1] - ask_starts[entity])
+    places = np.empty((len(distances), longest), np.int64)
+    limits = np.empty(longest, np.int64)
+    for entity in range(first, last):
+        begin, end = starts[entity], starts[entity + 1]
+        ask, ask_end = ask_starts[entity], ask_starts[entity + 1]
+        if ask == ask_end:
             continue
         if change_starts[entity] < change_starts[entity + 1]:
             _replay(
-                starts[entity],
-                starts[entity + 1],
+                begin,
+                end,
                 times,
                 values,
                 change_rows,
@@ -66,72 +74,68 @@ def sweep(  # type: ignore[no-untyped-def]
                 change_values,
                 change_starts[entity],
                 change_starts[entity + 1],
-                ask_order,
                 ask_times,
                 ask_arrivals,
-                ask_starts[entity],
-                ask_starts[entity + 1],
+                ask,
+                ask_end,
                 cells,
                 out,
             )
+            continue
+        for edge in range(len(distances)):
+            _slide(times, begin, end, ask_times[ask:ask_end], distances[edge], places[edge])
+        if len(arrivals):
+            _slide(arrivals, begin, end, ask_arrivals[ask:ask_end], 0, limits)
         else:
-            _slide(
-                starts[entity],
-                starts[entity + 1],
-                times,
-                arrivals,
-                values,
-                totals,
-                ask_order,
-                ask_times,
-                ask_arrivals,
-                ask_starts[entity],
-                ask_starts[entity + 1],
-                cells,
-                out,
-            )
+            limits[: ask_end - ask] = end
+        _collect(values, totals, places, limits, cells, edges, out[ask:ask_end])
 
 
 @kernel
-def _slide(  # type: ignore[no-untyped-def]
-    begin, end, times, arrivals, values, totals, ask_order, ask_times, ask_arrivals, ask_begin, ask_end, cells, out
-):
-    """Window edges move with the requests, forth and, where requests are out of order, back."""
-    lows = np.full(len(cells), begin)
-    highs = np.full(len(cells), begin)
-    arrived = begin
+def _distances(cells, edges):  # type: ignore[no-untyped-def]
+    """How far before the request each distinct edge lies."""
+    distances = np.empty(edges.max() + 1, np.int64)
+    for c in range(len(cells)):
+        distances[edges[c, 0]] = cells[c, 2]
+        distances[edges[c, 1]] = cells[c, 3]
+    return distances
+
+
+@kernel
+def _slide(instants, begin, end, asked, distance, places):  # type: ignore[no-untyped-def]
+    """Per request the first place at or after `asked - distance`: it moves forth and, out of order, back."""
+    place = begin
+    for ask in range(len(asked)):
+        instant = asked[ask] - distance
+        while place < end and instants[place] < instant:
+            place += 1
+        while place > begin and instants[place - 1] >= instant:
+            place -= 1
+        places[ask] = place
+
+
+@kernel
+def _collect(values, totals, places, limits, cells, edges, out):  # type: ignore[no-untyped-def]
+    """Fill the cells of an entity's requests, one cell after the other, so that loops stay tight."""
     everything = np.empty(0, np.uint8)
-    for ask in range(ask_begin, ask_end):
-        row, time, asked = ask_order[ask], ask_times[ask], ask_arrivals[ask]
-        while arrived < end and arrivals[arrived] < asked:
-            arrived += 1
-        while arrived > begin and arrivals[arrived - 1] >= asked:
-            arrived -= 1
-        for c in range(len(cells)):
-            op, column, scale = cells[c, 0], cells[c, 1], cells[c, 4]
-            low = _edge(times, lows[c], begin, end, time - cells[c, 2])
-            high = _edge(times, highs[c], begin, end, time - cells[c, 3])
-            lows[c], highs[c] = low, high
-            high = min(high, arrived)
-            if high <= low:
-                out[row, cells[c, 6]] = empty(op)
-            elif op == COUNT:
-                out[row, cells[c, 6]] = np.float64(high - low)
-            elif len(totals) and op in (SUM, MEAN):
-                total = totals[column, high] - totals[column, low]
-                out[row, cells[c, 6]] = quotient(total, scale * (high - low if op == MEAN else 1))
-            else:
-                out[row, cells[c, 6]] = fold(op, cells[c, 5], scale, values[column], everything, low, high)
-
-
-@kernel
-def _edge(times, edge, begin, end, instant):  # type: ignore[no-untyped-def]
-    """First place at or after `instant`, from a place nearby."""
-    while edge < end and times[edge] < instant:
-        edge += 1
-    while edge > begin and times[edge - 1] >= instant:
-        edge -= 1
-    return edge
+    for c in range(len(cells)):
+        op, column, scale = cells[c, 0], cells[c, 1], cells[c, 4]
+        lows, highs = places[edges[c, 0]], places[edges[c, 1]]
+        if op == COUNT:
+            for ask in range(len(out)):
+                out[ask, c] = np.float64(max(min(highs[ask], limits[ask]) - lows[ask], 0))
+        elif len(totals) and op in (SUM, MEAN):
+            sums = totals[column]
+            for ask in range(len(out)):
+                low, high = lows[ask], min(highs[ask], limits[ask])
+                if high <= low:
+                    out[ask, c] = empty(op)
+                else:
+                    out[ask, c] = quotient(sums[high] - sums[low], scale * (high - low if op == MEAN else 1))
+        else:
+            for ask in range(len(out)):
+                low, high = lows[ask], min(highs[ask], limits[ask])
+                out[ask, c] = fold(op, cells[c, 5], scale, values[max(column, 0)], everything, low, high)
 
 
 @kernel
@@ -145,7 +149,6 @@ def _replay(  # type: ignore[no-untyped-def]
     change_values,
     change,
     change_end,
-    ask_order,
     ask_times,
     ask_arrivals,
     ask_begin,
@@ -157,7 +160,7 @@ def _replay(  # type: ignore[no-untyped-def]
     mine = values[:, begin:end].copy()
     instants = times[begin:end]
     for ask in ask_begin + np.argsort(ask_arrivals[ask_begin:ask_end], kind="mergesort"):
-        row, time = ask_order[ask], ask_times[ask]
+        time = ask_times[ask]
         while change < change_end and change_arrivals[change] < ask_arrivals[ask]:
             place = change_rows[change] - begin
             shown[place] = 1
@@ -167,6 +170,5 @@ def _replay(  # type: ignore[no-untyped-def]
         for c in range(len(cells)):
             low = np.searchsorted(instants, time - cells[c, 2])
             high = np.searchsorted(instants, time - cells[c, 3])
-            column = max(cells[c, 1], 0)
-            own = mine[column] if len(mine) else instants
-            out[row, cells[c, 6]] = fold(cells[c, 0], cells[c, 5], cells[c, 4], own, shown, low, high)
+            own = mine[max(cells[c, 1], 0)] if len(mine) else instants
+            out[ask, c] = fold(cells[c, 0], cells[c, 5], cells[c, 4], own, shown, low, high)
