@@ -124,44 +124,56 @@ def of_labels(
     A statement counts when its event had arrived before it. The newest counts; of several that arrived at one instant
     the greatest. `on_time` lets the newest arrive at the horizon.
     """
-    events = _kept(events, counted(history, plan, events)).with_row_index("_row")
-    truths = (
-        labels.lazy()
-        .filter((pl.col("kind") == "truth") & pl.col("label").is_not_null())
-        .select("event_id", pl.col("label").cast(pl.Int64), pl.col("available_at").alias("_known"))
-        .join(events.lazy().select("event_id", "_row", "available_at"), on="event_id")
-        .filter(pl.col("_known") > pl.col("available_at"))
-        .sort("_row", "_known", "label")
-        .collect()
-    )
-    rows = truths["_row"].to_numpy().astype(np.int64)
-    said = truths["label"].to_numpy()
+    events = _kept(events, counted(history, plan, events))
+    rows, known, said = _truths(events, labels)
     first = np.ones(len(rows), dtype=bool)
     first[1:] = rows[1:] != rows[:-1]
-    final = np.ones(len(rows), dtype=bool)
-    final[:-1] = first[1:]
-    about = events[rows[first]]
+    about = events if first.all() and len(rows) == len(events) else events[rows[first]]
     times = instants(about["event_time"])
+    none = np.empty(0, np.int64)
     if on_time:
-        horizon = plan.task.label.horizon_us
-        none = np.empty(0, np.int64)
-        return Rows(
-            about,
-            about[history.key],
-            about["event_id"],
-            times,
-            times + horizon,
-            said[final][None, :],
-            (none, none, none),
-        )
-    known = instants(truths["_known"])
-    # Saying the same again changes nothing, so it is no correction.
-    news = ~first
-    news[1:] &= said[1:] != said[:-1]
-    place = np.cumsum(first) - 1
-    by_arrival = np.lexsort((said[news], known[news]))
-    changes = (place[news][by_arrival], known[news][by_arrival], said[news][by_arrival])
+        final = np.append(first[1:], True)[: len(rows)]
+        newest = times + plan.task.label.horizon_us
+        return Rows(about, about[history.key], about["event_id"], times, newest, said[final][None, :], (none,) * 3)
+    changes = (none, none, none)
+    if not first.all():
+        # Saying the same again changes nothing, so it is no correction.
+        news = ~first
+        news[1:] &= said[1:] != said[:-1]
+        place = np.cumsum(first) - 1
+        by_arrival = np.lexsort((said[news], known[news]))
+        changes = (place[news][by_arrival], known[news][by_arrival], said[news][by_arrival])
     return Rows(about, about[history.key], about["event_id"], times, known[first], said[first][None, :], changes)
+
+
+def _truths(events: pl.DataFrame, labels: pl.DataFrame) -> tuple[Integers, Integers, Integers]:
+    """Truths about known events by (row of the event, arrival, label): rows, arrivals, labels."""
+    stated = labels.filter((pl.col("kind") == "truth") & pl.col("label").is_not_null())
+    rows = _places(events["event_id"], stated["event_id"])
+    known, said = instants(stated["available_at"]), stated["label"].cast(pl.Int64).to_numpy()
+    counts = rows >= 0
+    counts[counts] = known[counts] > instants(events["available_at"])[rows[counts]]
+    if not counts.all():
+        rows, known, said = rows[counts], known[counts], said[counts]
+    if (rows[1:] <= rows[:-1]).any():
+        order = np.lexsort((said, known, rows))
+        rows, known, said = rows[order], known[order], said[order]
+    return rows, known, said
+
+
+def _places(ids: pl.Series, wanted: pl.Series) -> Integers:
+    """Row of each wanted id among unique `ids`, -1 for one that is not there."""
+    if ids.dtype.is_integer() and len(ids) and wanted.null_count() == 0:
+        low, span = int(ids.min()), int(ids.max()) - int(ids.min())  # type: ignore[arg-type]
+        if span <= 4 * len(ids) + 1024:
+            table = np.full(span + 1, -1)
+            table[ids.to_numpy() - low] = np.arange(len(ids))
+            at = wanted.to_numpy() - low
+            inside = (at >= 0) & (at <= span)
+            return table[at] if inside.all() else np.where(inside, table[np.clip(at, 0, span)], -1)
+    lookup = pl.DataFrame({"id": ids, "row": np.arange(len(ids))})
+    found = wanted.alias("id").to_frame().join(lookup, on="id", how="left", maintain_order="left")
+    return found["row"].fill_null(-1).to_numpy()
 
 
 def counted(history: History, plan: Plan, events: pl.DataFrame) -> Mask:
