@@ -32,3 +32,20 @@ def get(home: Home) -> "dg.DagsterInstance":
 
     prepare(home)
     return dg.DagsterInstance.get()
+
+
+def close_abandoned(home: Home) -> int:
+    """Report as failed what a killed process left as running, so that sensors do not wait for the dead.
+
+    For whoever occupies the home: nobody else is running anything then, and what is queued has not begun.
+    Returns how many there were.
+    """
+    import dagster as dg
+
+    status = dg.DagsterRunStatus
+    going_on = [status.NOT_STARTED, status.STARTING, status.STARTED, status.CANCELING]
+    with get(home) as instance:
+        runs = instance.get_runs(dg.RunsFilter(statuses=going_on))
+        for run in runs:
+            instance.report_run_failed(run, "the process that ran it was ended from outside")
+    return len(runs)

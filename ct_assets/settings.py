@@ -57,6 +57,11 @@ class Home:
         return self.root / "logs"
 
     @property
+    def lock(self) -> Path:
+        """Held by the one `ct demo` or `ct up` that works in this home."""
+        return self.root / ".lock"
+
+    @property
     def demo(self) -> Path:
         """What the demo writes: its state and its summary."""
         return self.root / "demo"

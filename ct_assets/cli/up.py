@@ -14,6 +14,7 @@ from rich.console import Console
 from rich.table import Table
 
 from ct_assets import instance, telemetry
+from ct_assets.occupancy import Occupancy, OccupiedError
 from ct_assets.settings import Home, home
 from ct_assets.supervisor import Child, free_port, supervise
 from feature_defs import catalogue
@@ -89,7 +90,14 @@ def up(
     telemetry.off()
     place = home()
     catalogue.load(task)
-    instance.prepare(place)
+    try:
+        occupancy = Occupancy(place)
+    except OccupiedError as occupied:
+        console.print(str(occupied), style="red", markup=False)
+        raise typer.Exit(2) from occupied
+    abandoned = instance.close_abandoned(place)
+    if abandoned:
+        console.print(f"{abandoned} runs had been cut off with the processes that ran them; their work is done again")
     dagster = free_port(dagster_port)
     mlflow = free_port(mlflow_port, [dagster])
     service = free_port(service_port, [dagster, mlflow])
@@ -110,6 +118,7 @@ def up(
     threading.Thread(target=_announce, args=(console, pages, stopping), daemon=True).start()
     status = supervise(children(place, task, dagster, mlflow, service), console.print, stopping.is_set)
     console.print("Stopped." if status == 0 else "[red]Stopped after a fault.[/red]")
+    occupancy.close()
     raise typer.Exit(status)
 
 

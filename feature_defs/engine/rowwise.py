@@ -49,7 +49,7 @@ class RowFeatures:
             columns.append(values.cast(pl.Int64) if whole else values.fill_nan(None))
         made = pl.DataFrame(columns).select(self._expressions)
         # As float64 a None is NaN, so that nothing need be filled: each step of Polars costs more than these rows.
-        values = np.array(made.rows(), np.float64)
+        outputs = np.array(made.rows(), np.float64)
         # 0 / 0 is a NaN of the other sign; undefined has one pattern.
-        values[np.isnan(values)] = np.nan
-        vectors[:, self._outputs] = values
+        outputs[np.isnan(outputs)] = np.nan
+        vectors[:, self._outputs] = outputs

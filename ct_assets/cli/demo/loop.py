@@ -11,16 +11,11 @@ import dagster as dg
 from ct_assets import instance
 from ct_assets.assets.keys import CAUSE_TAG
 from ct_assets.resources import LoopHome
-from ct_assets.sensors import OPEN
 from ct_assets.settings import Home
 from feature_defs.task import Task
 
 # What the daemon puts on the runs it starts: the same tick is then not answered twice.
 _RUN_KEY, _SENSOR = "dagster/run_key", "dagster/sensor_name"
-
-
-# Runs in this process; no daemon knows when they were killed with it.
-_OURS = {"ct/started_by": "demo"}
 
 
 class LoopError(Exception):
@@ -31,11 +26,12 @@ class Loop:
     """The definitions of the project on the instance of `home`."""
 
     def __init__(self, home: Home, task: Task) -> None:
+        # Runs of a killed demo would else look as if they were still going on.
+        instance.close_abandoned(home)
         self._instance = instance.get(home)
         from ct_assets.definitions import defs
 
         self._defs, self._home, self._task = defs, home, task
-        self._close_orphans()
 
     def ingest(self) -> None:
         """Take in files and the service's journal; bring labels and features up to date."""
@@ -63,11 +59,6 @@ class Loop:
         asked = tick.run_requests[0]
         return {**asked.tags, _SENSOR: name, **({_RUN_KEY: asked.run_key} if asked.run_key else {})}
 
-    def _close_orphans(self) -> None:
-        """End the runs of a killed demo, which would else look as if they were still going on. One demo at a time."""
-        for run in self._instance.get_runs(dg.RunsFilter(tags=_OURS, statuses=OPEN)):
-            self._instance.report_run_failed(run, "killed together with the demo that ran it")
-
     def _demand(self, job: str, tags: Mapping[str, str]) -> None:
         if failure := self._run(job, tags, {}):
             raise LoopError(failure)
@@ -76,7 +67,7 @@ class Loop:
         """Run a job in this process; returns what failed, if anything."""
         definition = self._defs.resolve_job_def(f"{self._task.name}_{job}")
         result = definition.execute_in_process(
-            instance=self._instance, run_config=config, tags={**tags, **_OURS}, raise_on_error=False
+            instance=self._instance, run_config=config, tags=dict(tags), raise_on_error=False
         )
         if result.success:
             return None

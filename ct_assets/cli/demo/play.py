@@ -21,6 +21,7 @@ from ct_assets.cli.demo.service import Service, ServiceError
 from ct_assets.cli.demo.stage import Stage
 from ct_assets.cli.demo.state import Arguments, Notebook, NotOursError, State, replace
 from ct_assets.cli.demo.traffic import Log, TrafficError, tally
+from ct_assets.occupancy import OccupiedError
 from ct_assets.settings import Home, home
 from feature_defs import catalogue
 from feature_defs.task import Task
@@ -49,7 +50,7 @@ def play(data: Path | None, days: int | None, seed: int) -> int:
             instance.prepare(place)
             with _quiet(place.logs / "demo.log"):
                 return _play(place, task, played, state, notebook, narrator)
-    except (NotOursError, SceneError) as wrong:
+    except (NotOursError, OccupiedError, SceneError) as wrong:
         narrator.console.print(str(wrong), style="red", markup=False, highlight=False, soft_wrap=True)
         return REFUSED
 

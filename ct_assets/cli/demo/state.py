@@ -4,7 +4,6 @@ A killed demo with the same arguments goes on where it was; a finished one start
 never touched.
 """
 
-import fcntl
 import os
 import shutil
 from pathlib import Path
@@ -12,14 +11,14 @@ from typing import Any, Literal
 
 import msgspec
 
+from ct_assets.occupancy import Occupancy
 from ct_assets.settings import Home
 
 FILE = "state.json"
-_LOCK = "lock"
 
 
 class NotOursError(Exception):
-    """The home holds state that the demo did not make, or that another demo is making now."""
+    """The home holds state that the demo did not make."""
 
 
 class Arguments(msgspec.Struct, frozen=True):
@@ -46,10 +45,11 @@ class State(msgspec.Struct):
 
 
 class Notebook:
-    """Keeps the `State` of one home on disk, and the lock that says a demo is running there.
+    """Keeps the `State` of one home on disk, and the home for itself.
 
     Raises:
         NotOursError: the home is not the demo's.
+        OccupiedError: another demo, or `ct up`, is running there.
     """
 
     def __init__(self, home: Home) -> None:
@@ -62,15 +62,7 @@ class Notebook:
                 "Name another folder: CT_HOME=/some/new/folder"
             )
         home.demo.mkdir(parents=True, exist_ok=True)
-        # The descriptor stays open as long as the process lives; the kernel drops the lock with it, kill -9 included.
-        self._lock = os.open(home.demo / _LOCK, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC)
-        try:
-            fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            os.close(self._lock)
-            raise NotOursError(
-                f"another demo is running in {home.root}; wait for it, or name another CT_HOME"
-            ) from None
+        self._occupancy = Occupancy(home)
 
     def open(self, arguments: Arguments) -> State:
         """The state to go on from: what a killed demo with these arguments left, or a fresh one in a cleared home."""
@@ -84,7 +76,7 @@ class Notebook:
         for path in _contents(self.home):
             shutil.rmtree(path) if path.is_dir() else path.unlink()
         for path in self.home.demo.iterdir():
-            if path.name not in (FILE, _LOCK):
+            if path.name != FILE:
                 path.unlink()
         return state
 
@@ -94,7 +86,7 @@ class Notebook:
 
     def close(self) -> None:
         """Let the next demo in."""
-        os.close(self._lock)
+        self._occupancy.close()
 
 
 def replace(path: Path, content: bytes) -> None:
@@ -106,4 +98,4 @@ def replace(path: Path, content: bytes) -> None:
 
 def _contents(home: Home) -> list[Path]:
     """What there is in the home besides the demo's own folder."""
-    return [path for path in home.root.iterdir() if path != home.demo] if home.root.exists() else []
+    return [path for path in home.root.iterdir() if path not in (home.demo, home.lock)] if home.root.exists() else []

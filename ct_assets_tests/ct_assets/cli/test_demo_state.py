@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from ct_assets.cli.demo.state import Arguments, Notebook, NotOursError
+from ct_assets.occupancy import OccupiedError
 from ct_assets.settings import Home
 
 ARGUMENTS = Arguments("card_fraud", None, 7, 0)
@@ -57,8 +58,8 @@ def test_a_finished_demo_starts_over_in_a_cleared_home(place: Home) -> None:
     place.lake("card_fraud").mkdir(parents=True)
     (place.demo / "traffic.log").write_bytes(b"old")
     assert _begin(place) == {}
-    assert sorted(path.name for path in place.root.iterdir()) == ["demo"]
-    assert sorted(path.name for path in place.demo.iterdir()) == ["lock", "state.json"]
+    assert sorted(path.name for path in place.root.iterdir()) == [".lock", "demo"]
+    assert sorted(path.name for path in place.demo.iterdir()) == ["state.json"]
 
 
 def test_the_home_of_somebody_else_is_not_touched(place: Home) -> None:
@@ -72,7 +73,7 @@ def test_the_home_of_somebody_else_is_not_touched(place: Home) -> None:
 
 
 def test_two_demos_at_once_do_not_share_a_home(place: Home) -> None:
-    with closing(Notebook(place)), pytest.raises(NotOursError, match="another demo is running"):
+    with closing(Notebook(place)), pytest.raises(OccupiedError, match="is running in"):
         Notebook(place)
     _begin(place)
 
