@@ -78,10 +78,8 @@ class Registry:
         A run of the same digest that was killed before it registered is closed as KILLED.
         """
         client = self._client()
-        location = self.artifacts.absolute().as_uri()
-        _unless_there(client.create_experiment, task, artifact_location=location)
         _unless_there(client.create_registered_model, task)
-        experiment: str = _patient(client.get_experiment_by_name, task).experiment_id
+        experiment = self._experiment(client, task)
         self._close_orphans(client, experiment, entry.digest)
         tags = {DIGEST: entry.digest, **entry.tags}
         run = _patient(client.create_run, experiment, run_name=entry.run_name, tags=tags)
@@ -146,6 +144,19 @@ class Registry:
         # MLflow resolves the source of a version through the global address, whatever the client's own.
         mlflow.set_tracking_uri(self.uri)
         return MlflowClient(tracking_uri=self.uri, registry_uri=self.uri)
+
+    def _experiment(self, client: "MlflowClient", task: str) -> str:
+        """The id of the task's experiment. A moved home gets one of its own: MLflow keeps their places as they were."""
+        location = self.artifacts.absolute().as_uri()
+        name = task
+        _unless_there(client.create_experiment, name, artifact_location=location)
+        found = _patient(client.get_experiment_by_name, name)
+        if found.artifact_location != location:
+            name = f"{task} in {self.artifacts.absolute().parent.parent}"
+            _unless_there(client.create_experiment, name, artifact_location=location)
+            found = _patient(client.get_experiment_by_name, name)
+        experiment: str = found.experiment_id
+        return experiment
 
     def _close_orphans(self, client: "MlflowClient", experiment: str, digest: str) -> None:
         for run in _patient(client.search_runs, [experiment], f"tags.`{DIGEST}` = '{digest}'"):

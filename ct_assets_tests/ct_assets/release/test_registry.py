@@ -52,6 +52,16 @@ def test_a_moved_home_still_finds_its_models(registry: Registry, model: BoostedT
     assert moved.file(made.model_id).read_bytes() == file.path.read_bytes()
 
 
+def test_a_moved_home_registers_where_it_is_now(registry: Registry, model: BoostedTreesModel, tmp_path: Path) -> None:
+    registry.register("t", model, entry("a"))
+    shutil.move(registry.db.parent, tmp_path / "moved")
+    moved = Registry(tmp_path / "moved" / "mlflow.db", tmp_path / "moved" / "artifacts")
+    made, file = moved.register("t", model, entry("b"))
+    assert made.version == 2
+    assert file.path.is_relative_to(tmp_path / "moved")
+    assert not registry.artifacts.exists()
+
+
 def test_mlflows_own_tools_can_use_the_model(registry: Registry, model: BoostedTreesModel) -> None:
     registry.register("t", model, entry("a"))
     registry.set_aliases("t", champion=1, previous=None)
