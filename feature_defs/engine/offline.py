@@ -143,7 +143,9 @@ def _table(history: History, known: Rows, asks: Asks, *, threads: int) -> tuple[
     changes = _changes(known, row_ids, places, starts, arrivals, values, backwards)
     if shared:
         ask_starts, ask_places, ask_times = starts, places, times
-        ask_arrivals = arrivals
+        ask_arrivals = nothing if prompt else np.empty(len(times), np.int64)
+        if not prompt:
+            ask_arrivals[places] = asks.arrivals
     else:
         ask_starts, ask_places, ask_times, ask_arrivals = asks.arranged(ask_ids, count, prompt=prompt)
     table = np.empty((len(ask_times), len(history.cells)))

@@ -37,32 +37,46 @@ class EntityStates:
 
 
 def advance(
-    task: Task, state: EntityStates, events: pl.DataFrame, labels: pl.DataFrame, *, threads: int = 1
+    task: Task,
+    state: EntityStates,
+    events: pl.DataFrame,
+    labels: pl.DataFrame,
+    *,
+    requests: pl.DataFrame | None = None,
+    threads: int = 1,
 ) -> tuple[pl.DataFrame, EntityStates]:
     """The vectors of a batch of events, and the state after it.
 
     Args:
         task: Whose features.
         state: The state before the batch.
-        events: Events that arrived after everything in `state`; an id that the
-            state still knows changes nothing and gets no vector.
+        events: Events that arrived after everything in `state`; an id that the state still knows changes nothing.
         labels: Statements that arrived after everything in `state`.
+        requests: What to answer; without it the events that are new.
         threads: How many threads share the entities.
 
     Raises:
         ValueError: something in the batch arrived before the state's `as_of`, or an event is too late to be exact.
     """
-    events = rows.unique_events(events.select(*task.events.schema)).join(
-        state.events, on="event_id", how="anti", maintain_order="left"
-    )
+    new = _unknown(rows.unique_events(events.select(*task.events.schema)), state.events)
     labels = labels.select(*statements.schema(task))
-    _check_order(state, events, labels)
+    requests = new if requests is None else requests
+    _check_order(state, new, labels)
     ready = plan(task)
     for history in ready.histories:
-        _check_floors(task, history, state, events)
-    past, said = pl.concat([state.events, events]), pl.concat([state.labels, labels])
-    vectors = offline.compute(task, events, past, said, threads=threads)
+        _check_floors(task, history, state, requests)
+    # Without a past the frame stays the one that is asked about, which saves ordering it twice.
+    past = pl.concat([state.events, new]) if len(state.events) else new
+    said = pl.concat([state.labels, labels])
+    vectors = offline.compute(task, requests, past, said, threads=threads)
     return vectors, _compacted(ready, state, past, said)
+
+
+def _unknown(events: pl.DataFrame, known: pl.DataFrame) -> pl.DataFrame:
+    ids = events["event_id"]
+    if known.is_empty() or (ids.dtype.is_integer() and len(ids) and ids.min() > known["event_id"].max()):  # type: ignore[operator]
+        return events
+    return events.join(known, on="event_id", how="anti", maintain_order="left")
 
 
 def _check_order(state: EntityStates, events: pl.DataFrame, labels: pl.DataFrame) -> None:

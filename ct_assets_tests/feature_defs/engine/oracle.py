@@ -70,7 +70,8 @@ def aggregate(kind, column, values):
     if real:
         center, squares = aggregate("mean", column, values), 0.0
         for value in present:
-            squares += (value - center) ** 2
+            # Not `** 2`: pow may differ from the product in the last bit.
+            squares += (value - center) * (value - center)
         return math.sqrt(squares / (n - 1))
     numerator = n * sum(value * value for value in present) - sum(present) ** 2
     return math.sqrt(float(numerator) / float(n * (n - 1))) / scale

@@ -34,6 +34,28 @@ def test_vectors_equal_brute_force(mode, history, data):
     assert bits(windows_of(TASK, computed)) == bits(oracle.compute(TASK, requests, events, labels, mode))
 
 
+@pytest.mark.parametrize("mode", MODES)
+@settings(max_examples=30, deadline=None)
+@given(history=worlds.histories(), delays=st.lists(st.integers(0, 70), min_size=16, max_size=16))
+def test_a_history_that_asks_about_itself_equals_brute_force(mode, history, delays):
+    """Every event is asked about and has one label, the case that takes the engine's shortcuts."""
+    rows = sorted({row["event_id"]: row for row in history[0]}.values(), key=lambda row: row["event_time"])
+    for row in rows:
+        row |= {"who": row["who"] or 0, "place": row["place"] or "a", "member": True}
+    said = [
+        {
+            "event_id": row["event_id"],
+            "label": delay % 2,
+            "kind": "truth",
+            "available_at": row["available_at"] + worlds.HOUR * (delay + 1),
+        }
+        for row, delay in zip(rows, delays, strict=False)
+    ]
+    events, labels = worlds.event_frame(TASK, rows), worlds.label_frame(TASK, said)
+    computed = offline.compute(TASK, events, events, labels, mode=mode)
+    assert bits(windows_of(TASK, computed)) == bits(oracle.compute(TASK, events, events, labels, mode))
+
+
 @settings(max_examples=25, deadline=None)
 @given(history=worlds.histories(text_ids=True))
 def test_text_ids_break_ties_by_their_text(history):
