@@ -10,7 +10,7 @@ from typing import Annotated
 import typer
 from rich.console import Console
 from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
-from rich.table import Table
+from rich.table import Column, Table
 
 from ct_assets import settings
 from feature_defs import canonical, catalogue, description
@@ -105,7 +105,9 @@ def _load(name: str) -> Task:
 
 
 def _catalogue(task: Task) -> Table:
-    table = Table("name", "meaning", "entity", "window", "delay", "type", title=f"{task.name} {task.feature_hash}")
+    # A name is for copying, so it is never cut or folded.
+    name = Column("name", no_wrap=True, min_width=max(map(len, task.feature_names)))
+    table = Table(name, "meaning", "entity", "window", "delay", "type", title=f"{task.name} {task.feature_hash}")
     for one in description.describe(task):
         table.add_row(one.name, one.meaning, one.entity or "", one.window or "", one.delay or "", one.type)
     return table
