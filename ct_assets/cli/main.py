@@ -2,7 +2,7 @@
 
 import typer
 
-from ct_assets.cli import simulate, status, up
+from ct_assets.cli import features, simulate, status, up
 from ct_assets.cli.demo.command import demo
 
 app = typer.Typer(
@@ -17,3 +17,4 @@ app.command()(demo)
 app.command()(up.up)
 app.command()(status.status)
 app.command()(simulate.simulate)
+app.add_typer(features.app, name="features")
