@@ -110,7 +110,7 @@ class _Writer:
 
         table = frame.to_arrow(compat_level=pl.CompatLevel.oldest())
         if self._writer is None:
-            self._writer = parquet.ParquetWriter(self._path, table.schema, compression="zstd", compression_level=1)
+            self._writer = parquet.ParquetWriter(self._path, table.schema, compression="snappy")
         self._writer.write_table(table)
 
     def __exit__(self, *error: object) -> None:
