@@ -3,12 +3,10 @@
 What the store keeps, and how it is rebuilt, is in `feature_defs.engine`.
 """
 
-from datetime import timedelta
-
 import msgspec
 import polars as pl
 
-from ct_assets.lake import staleness
+from ct_assets import entity_state
 from ct_assets.lake.lake import Lake
 from ct_assets.release import atomic
 from ct_assets.settings import Home
@@ -33,9 +31,9 @@ class InStep(msgspec.Struct, frozen=True):
 
 
 def bring_up(home: Home, lake: Lake) -> InStep:
-    """Rebuild the store of a task from the lake, unless nothing came by other ways since it was last done.
+    """Rebuild the store of a task from the entity state, unless nothing came by other ways since it was last done.
 
-    What the journal still holds is kept. Run it where nothing drains the journal meanwhile: a record that moves from
+    Bring the entity state up first. What the journal still holds is kept. Run it where nothing drains the journal meanwhile: a record that moves from
     the journal to the lake between the two reads would be lost to the store until the next rebuild.
     """
     task = lake.task
@@ -48,9 +46,9 @@ def bring_up(home: Home, lake: Lake) -> InStep:
             delivered,
         ):
             return msgspec.structs.replace(last, rebuilt=False)
-        events, labels = _reaching(lake)
-        store.bootstrap(events, labels)
-        done = InStep(store.store_id, task.feature_hash, delivered, True, len(events), len(labels))
+        state = entity_state.load(lake)
+        store.bootstrap(state.events, state.labels)
+        done = InStep(store.store_id, task.feature_hash, delivered, True, len(state.events), len(state.labels))
         # Cut off before this line, it is done again: a rebuild from the same rows changes nothing.
         atomic.write(note, msgspec.json.encode(done))
         return done
@@ -60,16 +58,3 @@ def _delivered(lake: Lake, store_id: str) -> int:
     """Rows that came into the lake otherwise than through the journal of this store."""
     others = ~pl.col("source").str.starts_with(f"journal:{store_id}") & pl.col("stream").is_in(FOLLOWED)
     return int(lake.read("deliveries", where=others).select(pl.col("stored").sum()).collect().item())
-
-
-def _reaching(lake: Lake) -> tuple[pl.DataFrame, pl.DataFrame]:
-    """Events and labels that a request after the newest one can still see, and their labels."""
-    events = lake.read("events")
-    newest = events.select(pl.col("event_time").max()).collect(engine="streaming").item()
-    if newest is not None:
-        # A day more than needed: requests may come a little late.
-        first = (newest - staleness.lookback(lake.task) - timedelta(days=1)).date()
-        events = events.filter(pl.col("event_date") >= first)
-    known = events.collect(engine="streaming")
-    labels = lake.read("labels").join(known.lazy().select("event_id"), on="event_id", how="semi")
-    return known, labels.collect(engine="streaming")

@@ -5,7 +5,7 @@ from typing import Any
 import dagster as dg
 import polars as pl
 
-from ct_assets import intake
+from ct_assets import entity_state, intake
 from ct_assets.assets import show
 from ct_assets.assets.keys import OWNERS, RETRY, key, lake_pool
 from ct_assets.lake import materialize
@@ -15,7 +15,7 @@ from feature_defs.task import Task
 
 
 def data_assets(task: Task) -> list[dg.AssetsDefinition]:
-    """`events`, `labels`, `labeled_events` and `features` of `task`."""
+    """`events`, `labels`, `labeled_events`, `features` and `entity_state` of `task`."""
     common: dict[str, Any] = {"group_name": "data", "owners": OWNERS, "pool": lake_pool(task), "retry_policy": RETRY}
 
     @dg.asset(
@@ -61,7 +61,20 @@ def data_assets(task: Task) -> list[dg.AssetsDefinition]:
         lake = loop.lake(task)
         return _brought(materialize.features(lake, loop.now(task), run_id=context.run_id))
 
-    return [events, labels, labeled_events, features]
+    @dg.asset(
+        key=key(task, "entity_state"),
+        deps=[key(task, "events"), key(task, "labels")],
+        kinds={"polars"},
+        description="What some window of some entity may still reach, at the watermark.",
+        code_version=task.feature_hash,
+        **common,
+    )
+    def state(loop: LoopHome) -> dg.MaterializeResult[None]:
+        kept = entity_state.bring_up(loop.lake(task))
+        shown = {"events": kept.events, "labels": kept.labels, "days_advanced": kept.days} if kept else {}
+        return dg.MaterializeResult(metadata=shown)
+
+    return [events, labels, labeled_events, features, state]
 
 
 def _taken(taken: intake.Intake, task: Task, stream: str, loop: LoopHome) -> dg.MaterializeResult[None]:

@@ -4,7 +4,7 @@ import dagster as dg
 
 from feature_defs.task import Task
 
-INGEST = ("events", "labels", "labeled_events", "features", "online_store")
+INGEST = ("events", "labels", "labeled_events", "features", "entity_state", "online_store")
 SERVED = ("predictions", "skew")
 LEARNING = ("training_set", "candidate", "evaluation")
 RELEASE = ("release", "bento")

@@ -20,7 +20,7 @@ def serving_assets(task: Task) -> list[dg.AssetsDefinition]:
 
     @dg.asset(
         key=key(task, "online_store"),
-        deps=[key(task, "events"), key(task, "labels")],
+        deps=[key(task, "entity_state")],
         kinds={"lmdb"},
         description="Feature state of every entity for the service, rebuilt when rows reached the lake by file.",
         **common,

@@ -102,7 +102,7 @@ def test_the_code_location_loads_and_everything_is_described(up) -> None:
     answer = post(f"{up.dagster}/graphql", {"query": query})
     [repository] = answer["data"]["repositoriesOrError"]["nodes"]
     assert repository["location"]["name"] == "continual_training"
-    assert len(repository["assetNodes"]) == 12
+    assert len(repository["assetNodes"]) == 13
     described = [*repository["assetNodes"], *repository["sensors"], *repository["schedules"]]
     assert all(node["description"] for node in described)
 
