@@ -5,7 +5,7 @@ An event's effect on features, its journal entry and its answer commit together 
 """
 
 import uuid
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -21,10 +21,9 @@ from feature_defs.engine.histories import Histories
 from feature_defs.engine.plan import plan
 from feature_defs.engine.records import Answer, Event, LabelReceipt, Scored, Statement
 from feature_defs.engine.rowwise import RowFeatures
+from feature_defs.engine.store import Predict
 from feature_defs.engine.values import Floats
 from feature_defs.task import Task
-
-Predict = Callable[[Floats], Sequence[Scored]]
 
 _ANSWER = msgspec.msgpack.Decoder(Answer)
 _RECEIPT = msgspec.msgpack.Decoder(LabelReceipt)

@@ -7,6 +7,11 @@ from feature_defs.engine import journal, offline, skew
 from feature_defs.engine.records import Event, Scored, Statement
 
 INSTANT = pl.Datetime("us", "UTC")
+DAY = 86400 * 10**6
+
+
+def payment(number, time=0, customer=1, terminal=1, amount=10.0):
+    return Event(number, time, {"customer_id": customer, "terminal_id": terminal, "amount": amount})
 
 
 def predict(matrix):
