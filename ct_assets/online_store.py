@@ -33,8 +33,9 @@ class InStep(msgspec.Struct, frozen=True):
 def bring_up(home: Home, lake: Lake) -> InStep:
     """Rebuild the store of a task from the entity state, unless nothing came by other ways since it was last done.
 
-    Bring the entity state up first. What the journal still holds is kept. Run it where nothing drains the journal meanwhile: a record that moves from
-    the journal to the lake between the two reads would be lost to the store until the next rebuild.
+    Bring the entity state up first. What the journal still holds is kept. Run it where nothing drains the journal
+    meanwhile: a record that moves from the journal to the lake between the two reads would be lost to the store until
+    the next rebuild.
     """
     task = lake.task
     with OnlineStore.open(home.store(task.name), task) as store:

@@ -59,7 +59,7 @@ def serving_assets(task: Task) -> list[dg.AssetsDefinition]:
         **common,
     )
     def skew(loop: LoopHome) -> dg.MaterializeResult[None]:
-        found = skews.measure(loop.lake(task))
+        found, late = skews.measure(loop.lake(task)), skews.lateness(loop.lake(task))
         rows = [{"feature": name, "mismatched": count} for name, count in found.by_feature.items()]
         return dg.MaterializeResult(
             metadata={
@@ -68,6 +68,9 @@ def serving_assets(task: Task) -> list[dg.AssetsDefinition]:
                 "missing": found.missing,
                 "extra": found.extra,
                 "by_feature": show.table(rows),
+                # About the data, not about us: what the newest day would have seen had nothing come late.
+                "lateness_compared": late.compared,
+                "lateness_differing": late.mismatched,
             }
         )
 
