@@ -7,6 +7,7 @@ import numpy as np
 import polars as pl
 
 from feature_defs.engine import journal, requests, rows, statements
+from feature_defs.engine.arrangement import arrange
 from feature_defs.engine.entities import dense
 from feature_defs.engine.histories import Histories
 from feature_defs.engine.numbering import keys, token
@@ -66,7 +67,6 @@ class _Numbers:
 
 
 def _store(histories: Histories, transaction: Any, history: History, known: Rows, number: _Numbers) -> None:
-    from feature_defs.engine.compiled.order import arrange
     from feature_defs.engine.compiled.state import gather
 
     if not len(known.times):

@@ -4,7 +4,7 @@ import numpy as np
 import numpy.typing as npt
 import polars as pl
 
-Ids = npt.NDArray[np.int64]
+Ids = npt.NDArray[np.int32]
 
 
 def dense(rows: pl.Series, requests: pl.Series) -> tuple[Ids, Ids, int]:
@@ -15,7 +15,7 @@ def dense(rows: pl.Series, requests: pl.Series) -> tuple[Ids, Ids, int]:
     if rows.dtype.is_integer() and len(rows):
         low, high = int(rows.min()), int(rows.max())  # type: ignore[arg-type]
         if high - low <= 4 * len(rows) + 1024:
-            ids = np.subtract(rows.to_numpy(), low, dtype=np.int64)
+            ids = (rows.to_numpy() - low).astype(np.int32, copy=False)
             return ids, ids if requests is rows else _compact(requests, low, high), high - low + 1
     known = rows.unique(maintain_order=True)
     lookup = pl.DataFrame({"key": known, "id": np.arange(len(known))})
@@ -25,9 +25,9 @@ def dense(rows: pl.Series, requests: pl.Series) -> tuple[Ids, Ids, int]:
 
 def _compact(keys: pl.Series, low: int, high: int) -> Ids:
     given = keys.cast(pl.Int64).fill_null(low - 1).to_numpy()
-    return np.where((given >= low) & (given <= high), given - low, -1)
+    return np.where((given >= low) & (given <= high), given - low, -1).astype(np.int32)
 
 
 def _looked_up(keys: pl.Series, lookup: pl.DataFrame) -> Ids:
     found = keys.alias("key").to_frame().join(lookup, on="key", how="left", maintain_order="left")
-    return found["id"].fill_null(-1).to_numpy()
+    return found["id"].fill_null(-1).to_numpy().astype(np.int32)

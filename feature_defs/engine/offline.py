@@ -12,6 +12,8 @@ import numpy as np
 import polars as pl
 
 from feature_defs.engine import entities, expressions, rows
+from feature_defs.engine.arrangement import arrange
+from feature_defs.engine.entities import Ids
 from feature_defs.engine.plan import OPS, History, Plan, plan
 from feature_defs.engine.rows import Mask, Rows
 from feature_defs.engine.values import NULL, Floats, Integers
@@ -82,10 +84,8 @@ class Asks:
         sorted_already = bool((times[1:] >= times[:-1]).all())
         return cls(requests, times, arrivals, None if sorted_already else np.argsort(times, kind="stable"))
 
-    def arranged(self, ids: Integers, count: int, *, prompt: bool) -> tuple[Integers, Integers, Integers, Integers]:
+    def arranged(self, ids: Ids, count: int, *, prompt: bool) -> tuple[Integers, Integers, Integers, Integers]:
         """Starts, place of each request, times and arrivals, in entity order and by time within."""
-        from feature_defs.engine.compiled.order import arrange
-
         times, arrivals, none = self.times, self.times[:0] if prompt else self.arrivals, np.empty((0, 0), np.int64)
         if self.order is None:
             starts, places, times, arrivals, _, _ = arrange(ids, count, times, arrivals, none)
@@ -127,7 +127,6 @@ def _cells(history: History, known: Rows, asks: Asks, *, threads: int) -> dict[s
 
 def _table(history: History, known: Rows, asks: Asks, *, threads: int) -> tuple[Floats, Integers]:
     """The cells of the requests in entity order, and the row of each request in it, -1 for one without an entity."""
-    from feature_defs.engine.compiled.order import arrange
     from feature_defs.engine.compiled.sweep import sweep
 
     if not len(known.times) or not len(asks.times):
@@ -172,7 +171,7 @@ def _cuts(starts: Integers, ask_starts: Integers, threads: int) -> list[int]:
 
 def _changes(
     known: Rows,
-    row_ids: Integers,
+    row_ids: Ids,
     places: Integers,
     starts: Integers,
     arrivals: Integers,

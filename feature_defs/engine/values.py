@@ -39,7 +39,8 @@ def to_units(values: npt.ArrayLike, decimals: int) -> Integers:
         OverflowError: a value has more units than float64 keeps apart.
     """
     given = np.asarray(values, dtype=np.float64)
-    units = np.rint(given * float(10**decimals))
+    units = given * float(10**decimals)
+    np.rint(units, out=units)
     missing = np.isnan(units)
     known = units[~missing] if missing.any() else units
     if known.size and max(-known.min(), known.max()) > EXACT_LIMIT:

@@ -8,49 +8,53 @@ BLOCK = 4096
 
 
 @kernel
-def arrange(entities, count, times, arrivals, values):  # type: ignore[no-untyped-def]
+def place(entities, starts, times, arrivals, values, places, new_times, new_arrivals, new_values):  # type: ignore[no-untyped-def]
     """A stable counting sort of the columns by entity in one pass: a cursor per entity fits the cache, rows need not.
 
+    Args:
+        entities: (rows,) dense ids, -1 for a row to leave out.
+        starts: (entities + 1,) first place of each entity, and the end of the last, from `starts_of`.
+        times: (rows,) int64.
+        arrivals: (rows,) int64, or empty.
+        values: (columns, rows) int64.
+        places: (rows,) to fill: where each row went, -1 for a row left out.
+        new_times: To fill, in entity order.
+        new_arrivals: To fill, in entity order; empty with `arrivals`.
+        new_values: To fill, in entity order.
+
     Returns:
-        starts: (count + 1,) first place of each entity, and the end of the last.
-        places: (rows,) where each row went, -1 for a row left out.
-        times, arrivals, values: the columns in entity order; `arrivals` stays empty if it was.
-        backwards: (count,) whether an entity's rows arrived in another order than that of their times.
+        (entities,) whether an entity's rows arrived in another order than that of their times.
     """
-    starts, cursors = _places(entities, count)
-    total = starts[count]
-    places = np.empty(len(entities), np.int64)
-    new_times = np.empty(total, np.int64)
-    new_arrivals = np.empty(total if len(arrivals) else 0, np.int64)
-    new_values = np.empty((len(values), total), np.int64)
-    backwards = np.zeros(count, np.bool_)
+    cursors = starts[:-1].copy()
+    backwards = np.zeros(len(cursors), np.bool_)
     for row in range(len(entities)):
         entity = entities[row]
         if entity < 0:
             places[row] = -1
             continue
-        place = cursors[entity]
-        cursors[entity] = place + 1
-        places[row] = place
-        new_times[place] = times[row]
+        here = cursors[entity]
+        cursors[entity] = here + 1
+        places[row] = here
+        new_times[here] = times[row]
         if len(arrivals):
-            new_arrivals[place] = arrivals[row]
-            if place > starts[entity] and new_arrivals[place - 1] > arrivals[row]:
+            new_arrivals[here] = arrivals[row]
+            if here > starts[entity] and new_arrivals[here - 1] > arrivals[row]:
                 backwards[entity] = True
         for column in range(len(values)):
-            new_values[column, place] = values[column, row]
-    return starts, places, new_times, new_arrivals, new_values, backwards
+            new_values[column, here] = values[column, row]
+    return backwards
 
 
 @kernel
-def _places(entities, count):  # type: ignore[no-untyped-def]
+def starts_of(entities, count):  # type: ignore[no-untyped-def]
+    """Per entity the place of its first row in entity order, and the end of the last: (count + 1,)."""
     starts = np.zeros(count + 1, np.int64)
     for entity in entities:
         if entity >= 0:
             starts[entity + 1] += 1
     for entity in range(count):
         starts[entity + 1] += starts[entity]
-    return starts, starts[:-1].copy()
+    return starts
 
 
 @kernel
