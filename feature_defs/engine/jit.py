@@ -14,7 +14,7 @@ import numba
 from numba.core import event
 
 
-def _cache_directory() -> Path:
+def cache_directory() -> Path:
     """Where compiled kernels are kept: beside the source, or in `NUMBA_CACHE_DIR`, or in `CT_HOME`.
 
     Numba notices that a kernel's own file changed but not that one it calls did, so the directory is named by all.
@@ -44,7 +44,7 @@ class _Announcement(event.Listener):  # type: ignore[misc]
 
 
 event.register("numba:compile", _Announcement())
-_CACHE = str(_cache_directory())
+_CACHE = str(cache_directory())
 
 
 def kernel(function: Callable[..., Any]) -> Callable[..., Any]:
