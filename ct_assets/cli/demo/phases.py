@@ -176,6 +176,8 @@ def _promoted(stage: Stage, failure: str | None) -> Facts:
         verdicts = ledger.verdicts(stage.lake, row.version).values()
         reasons = [f"{verdict.name}: {verdict.detail}" for verdict in verdicts if verdict.outcome != "pass"]
         raise LoopError("\n".join([f"version {row.version} was not promoted", *reasons, failure or ""]))
+    if failure is not None:
+        raise LoopError(f"version {row.version} was promoted, but not packaged: {failure}")
     quality = ledger.verdicts(stage.lake, row.version).get("quality")
     stage.say(
         f"version {row.version}: {row.rows:,} rows ({row.positives:,} frauds) of "

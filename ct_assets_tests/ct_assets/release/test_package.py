@@ -2,6 +2,7 @@
 
 import json
 import shutil
+from importlib import metadata
 from pathlib import Path
 
 import httpx
@@ -64,3 +65,7 @@ def test_a_bento_answers_from_its_own_files_and_builds_once(tmp_path: Path) -> N
     desk = worlds.desk(Home(tmp_path / "direct"), packaged=home.bentoml / "models" / "card-fraud" / "1")
     assert worlds.client(desk).post("/predict", json=worlds.event(1)).json()["score"] == served
     desk.close()
+
+
+def test_a_build_finds_the_tool_that_it_would_otherwise_fetch() -> None:
+    assert metadata.version("uv")
