@@ -82,7 +82,7 @@ def _store(histories: Histories, transaction: Any, history: History, known: Rows
     reach = histories.reaches[history.index]
     for begin, end in zip(starts[:-1].tolist(), starts[1:].tolist(), strict=True):
         if begin < end:
-            state = gather(times, ids, values, begin, end, reach)
+            state = gather(times, ids, values, begin, end, reach, history.reals)
             transaction.put(histories.state_key(history, int(words[begin])), state.tobytes(), db=histories.states)
 
 

@@ -68,7 +68,7 @@ class Environment:
             return self._databases[name]
 
     def read(self, action: Callable[[Any], T]) -> T:
-        """What `action` makes of one snapshot."""
+        """What `action` makes of one snapshot. Values are views that end with it."""
         with self._turn:
             return self._retried(lambda: self._run(action, write=False))
 
@@ -81,7 +81,7 @@ class Environment:
             return self._retried(lambda: self._run(action, write=True))
 
     def _run(self, action: Callable[[Any], T], *, write: bool) -> T:
-        with self._env.begin(write=write) as transaction:
+        with self._env.begin(write=write, buffers=True) as transaction:
             return action(transaction)
 
     def _retried(self, attempt: Callable[[], T]) -> T:

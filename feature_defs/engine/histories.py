@@ -18,6 +18,15 @@ from feature_defs.engine.values import NULL, Floats, Integers
 
 NOTHING = np.frombuffer(b"", dtype=np.int64)
 
+# Named by the stores that hold it: state in another layout is built anew, never misread.
+LAYOUT = 2
+
+# Words before the rows of a state (`compiled.state.HEAD`, which costs Numba to import).
+HEAD = 4
+
+# A value of at least a page lies by itself, where its words are aligned and can be read in place.
+IN_PLACE = 4096
+
 
 class Histories:
     """Per (history, entity) one value of words, and per event what a later label needs to find its rows."""
@@ -28,9 +37,9 @@ class Histories:
         self.plan = plan
         self.stream = plan.task.events
         self._read, self._insert = state.read, state.insert
-        name = plan.task.feature_hash
-        self.states = environment.database(f"state.{name}")
-        self.known = environment.database(f"known.{name}")
+        self.name = f"{plan.task.feature_hash}.{LAYOUT}"
+        self.states = environment.database(f"state.{self.name}")
+        self.known = environment.database(f"known.{self.name}")
         self.events = Numbering(environment.database("number.event"), environment.database("text.event"))
         self.texts = Numbering(environment.database("number.value"), environment.database("text.value"))
         self._text_ids = isinstance(self.stream.key_type, Text)
@@ -71,7 +80,7 @@ class Histories:
             if entity is not None:
                 stored = transaction.get(self.state_key(history, entity), db=self.states)
                 if stored is not None:
-                    words = np.frombuffer(stored, dtype=np.int64)
+                    words = _words(stored)
             if not self._read(words, event.event_time_us, history.table, out):
                 raise ValueError(
                     f"event {event.event_id!r} is more than {self.stream.lateness} behind the newest event of its "
@@ -116,15 +125,15 @@ class Histories:
     def _put(self, transaction: Any, history: History, entity: int, time: int, row_id: int, values: Integers) -> None:
         where = self.state_key(history, entity)
         stored = transaction.get(where, db=self.states)
-        words = NOTHING if stored is None else np.frombuffer(stored, dtype=np.int64)
+        words = NOTHING if stored is None else _words(stored)
         place = self._place(transaction, words, time, row_id) if history.ordered and self._text_ids else -1
-        changed = self._insert(words, time, row_id, values, place, self.reaches[history.index])
+        changed = self._insert(words, time, row_id, values, place, self.reaches[history.index], history.reals)
         transaction.put(where, changed.tobytes(), db=self.states)
 
     def _place(self, transaction: Any, words: Integers, time: int, row_id: int) -> int:
         """Where a row goes by the text of its id: numbers are given in order of arrival, which must not matter."""
         rows = int(words[0]) if len(words) else 0
-        times, ids = words[2 : 2 + rows], words[2 + rows : 2 + 2 * rows]
+        times, ids = words[HEAD : HEAD + rows], words[HEAD + rows : HEAD + 2 * rows]
         mine = self.events.text(transaction, row_id)
         place, end = int(np.searchsorted(times, time)), int(np.searchsorted(times, time, side="right"))
         while place < end and self.events.text(transaction, int(ids[place])) < mine:
@@ -142,3 +151,7 @@ class Histories:
         if isinstance(given, str):
             return self.texts.number(transaction, given)
         return requests.word(self.stream.columns[name], given)
+
+
+def _words(stored: memoryview) -> Integers:
+    return np.frombuffer(stored if len(stored) >= IN_PLACE else bytes(stored), dtype=np.int64)

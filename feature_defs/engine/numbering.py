@@ -65,5 +65,4 @@ class Numbering:
 
     def text(self, transaction: Any, number: int) -> str:
         """The text with a number that was given."""
-        found: bytes = transaction.get(number.to_bytes(8, "big"), db=self._texts)
-        return found.decode()
+        return bytes(transaction.get(number.to_bytes(8, "big"), db=self._texts)).decode()

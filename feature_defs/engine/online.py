@@ -73,7 +73,7 @@ class OnlineStore:
         """A new environment gets its name, and belongs to this feature set until another one is bootstrapped."""
         if transaction.get(b"store_id", db=self._meta) is None:
             transaction.put(b"store_id", uuid.uuid4().hex.encode(), db=self._meta)
-            transaction.put(b"feature_hash", self.task.feature_hash.encode(), db=self._meta)
+            transaction.put(b"state", self._histories.name.encode(), db=self._meta)
 
     @property
     def watermark(self) -> int:
@@ -95,7 +95,7 @@ class OnlineStore:
             undrained = [journal.scan(transaction, self._journal[kind], kind, 0, None) for kind in ("events", "labels")]
             newest = rebuild(self.plan, self._histories, transaction, events, labels, *undrained)
             self._count(transaction, b"arrival", max(newest, self._counter(transaction, b"arrival")))
-            transaction.put(b"feature_hash", self.task.feature_hash.encode(), db=self._meta)
+            transaction.put(b"state", self._histories.name.encode(), db=self._meta)
 
         self.environment.write(replace)
 
@@ -252,11 +252,11 @@ class OnlineStore:
         return now_us
 
     def _check_definition(self, transaction: Any) -> None:
-        kept = bytes(transaction.get(b"feature_hash", db=self._meta)).decode()
-        if kept != self.task.feature_hash:
+        kept = bytes(transaction.get(b"state", default=b"", db=self._meta)).decode()
+        if kept != self._histories.name:
             raise ValueError(
-                f"the online store at {self.environment.path} holds feature set {kept}, the task is "
-                f"{self.task.feature_hash}; bootstrap it from the lake first"
+                f"the online store at {self.environment.path} holds the state of feature set {kept or 'unknown'}, the "
+                f"task needs {self._histories.name}; bootstrap it from the lake first"
             )
 
     def _counter(self, transaction: Any, name: bytes) -> int:

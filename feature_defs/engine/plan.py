@@ -61,6 +61,11 @@ class History:
         rows = [(c.op, c.column, c.start, c.end, c.scale, int(c.real), c.output) for c in self.cells]
         return np.array(rows, dtype=np.int64).reshape(len(rows), 7)
 
+    @property
+    def reals(self) -> int:
+        """One bit for each value column of floats."""
+        return sum(1 << number for number, column in enumerate(self.columns.values()) if isinstance(column, Real))
+
     @cached_property
     def edges(self) -> Integers:
         """Per cell the numbers of its start and end among the distinct distances of all edges: (cells, 2)."""

@@ -14,12 +14,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ct_assets_tests.feature_defs.engine import replay, worlds
-from ct_assets_tests.feature_defs.engine.replay import payment
+from ct_assets_tests.feature_defs.engine.replay import DAY, payment
 from feature_defs import card_fraud
 from feature_defs.columns import Text
-from feature_defs.engine import journal
+from feature_defs.engine import histories, journal
+from feature_defs.engine.compiled import state
 from feature_defs.engine.online import OnlineStore
-from feature_defs.engine.records import Event
+from feature_defs.engine.records import Event, Statement
 
 TASK = worlds.make_task()
 TEXT_TASK = worlds.make_task(key_type=Text())
@@ -154,3 +155,22 @@ def test_kill_9_loses_nothing_that_was_answered(tmp_path, durability):
             assert kept | labels == set(range(1, opened.sequence + 1))
             assert journal.backlog(opened, "events") == len(kept)
             assert replay.skew_of(opened, card_fraud.task).passed
+
+
+@settings(max_examples=5, deadline=None)
+@given(seed=st.integers(0, 99))
+def test_a_busy_entity_is_served_the_same_bits(seed):
+    """Beyond a thousand rows a state carries totals; late rows and corrections must keep them right."""
+    random = np.random.default_rng(seed)
+    rows = int(random.integers(state.BUSY, state.BUSY + 80))
+    times = np.sort(random.integers(0, 20 * DAY, rows)).tolist()
+    events = [payment(n, time, amount=int(random.integers(1, 9999)) / 100) for n, time in enumerate(times)]
+    with tempfile.TemporaryDirectory() as folder, OnlineStore.open(Path(folder), card_fraud.task) as opened:
+        opened.observe(events, replay.predict)
+        opened.label([Statement(n, n % 2, "truth", 20 * DAY) for n in range(rows)])
+        late = [payment(rows + n, int(time)) for n, time in enumerate(random.integers(18 * DAY, 28 * DAY, 30))]
+        opened.observe(late, replay.predict)
+        opened.label([Statement(int(n), 1, "truth", 28 * DAY) for n in random.integers(0, rows, 30)])
+        opened.observe([payment(9000 + n, 28 * DAY + n) for n in range(5)], replay.predict)
+        assert replay.skew_of(opened, card_fraud.task).passed
+        assert histories.HEAD == state.HEAD
