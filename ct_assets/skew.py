@@ -15,19 +15,39 @@ from feature_defs.engine.skew import Skew, compare
 
 
 def measure(lake: Lake) -> Skew:
-    """Compare every served vector that the table of features reaches. Retries answer from one vector: one row each."""
+    """Compare every served vector that the table of features reaches. Retries answer from one vector: one row each.
+
+    A payment of history that was scored again was asked about at another instant than its row in the table; its vector
+    is computed for that instant.
+    """
     task = lake.task
     columns = ["event_id", "available_at", *task.feature_names]
     ours = pl.col("feature_hash") == task.feature_hash
     features = lake.read("features", where=ours)
     reached = features.select(pl.col("available_at").max()).collect(engine="streaming").item()
     served = (
-        lake.read("predictions", where=ours & (pl.col("available_at") <= reached), columns=columns)
+        lake.read("predictions", where=ours & (pl.col("available_at") <= reached))
         .unique("event_id")
-        .collect()
+        .collect(engine="streaming")
     )
-    again = features.select(columns).join(served.lazy().select("event_id"), on="event_id", how="semi").collect()
-    return compare(served, again, task.feature_names)
+    moments = served.lazy().select("event_id", "available_at")
+    again = features.select(columns).join(moments, on=["event_id", "available_at"], how="semi").collect()
+    moved = served.join(again, on="event_id", how="anti")
+    found = [again.drop("available_at"), *([_recomputed(lake, moved)] if len(moved) else [])]
+    return compare(served, pl.concat(found), task.feature_names)
+
+
+def _recomputed(lake: Lake, predictions: pl.DataFrame) -> pl.DataFrame:
+    """The vectors of predictions, from the requests they answered."""
+    task = lake.task
+    values = pl.Struct({name: column.dtype() for name, column in task.events.columns.items()})
+    requests = predictions.select(
+        "event_id", "event_time", "available_at", pl.col("request").str.json_decode(values).alias("values")
+    ).unnest("values")
+    first = requests["event_time"].min().date() - lookback(task)  # type: ignore[union-attr]
+    events = lake.read("events", where=pl.col("event_date") >= first).collect(engine="streaming")
+    labels = lake.read("labels").join(events.lazy().select("event_id"), on="event_id", how="semi")
+    return offline.compute(task, requests, events, labels.collect(engine="streaming"))
 
 
 def lateness(lake: Lake) -> Skew:

@@ -3,10 +3,11 @@
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+import polars as pl
 import pytest
 
 from ct_assets import skew
-from ct_assets.lake import materialize
+from ct_assets.lake import ingest, materialize
 from ct_assets.lake.drain import drain
 from ct_assets.lake.lake import Lake
 from feature_defs import catalogue
@@ -55,3 +56,28 @@ def test_a_changed_vector_is_found(lake: Lake) -> None:
     found = skew.measure(lake)
     assert not found.passed
     assert found.by_feature["amount"] == found.mismatched == 2
+
+
+def test_a_payment_of_history_that_is_scored_again_is_no_skew(tmp_path: Path) -> None:
+    """Its row in the lake says when it happened; the question about it came later, when more was known."""
+    lake = Lake(tmp_path / "lake", TASK)
+    times = [NOON, NOON + timedelta(hours=1)]
+    history = pl.DataFrame(
+        {"transaction_id": [1, 2], "tx_time": times, "customer_id": [1, 1], "terminal_id": [2, 2], "amount": [5.0, 7.0]}
+    )
+    ingest.deliver(lake, "events", history, "history", run_id="a test")
+    stored = lake.read("events").collect()
+    with OnlineStore.open(tmp_path / "store", TASK) as store:
+        store.bootstrap(stored, lake.read("labels").collect())
+        # The third payment comes late: the second one did not know it in history, and does when scored again.
+        for asked in (event(3, NOON + timedelta(minutes=30)), event(2, times[1]), event(4, NOON + timedelta(hours=3))):
+            store.observe([asked], lambda vectors: [Scored(0.5, True, 1)] * len(vectors))
+    for kind in ("events", "predictions"):
+        drain(lake, tmp_path / "store", kind, run_id="a test")
+    materialize.features(lake, lake.watermark())
+    found = skew.measure(lake)
+    assert found.compared == 3 * len(TASK.feature_names)
+    assert found.passed, found
+    again = lake.read("predictions", where=pl.col("event_id") == 2).collect()["customer_count_1d"].item()
+    before = lake.read("features", where=pl.col("event_id") == 2).collect()["customer_count_1d"].item()
+    assert (again, before) == (2, 1)
