@@ -5,7 +5,7 @@ import dagster as dg
 from ct_assets import triggers
 from ct_assets.jobs import Jobs
 from ct_assets.resources import LoopHome
-from ct_assets.sensors import request
+from ct_assets.sensors import retrain
 from feature_defs.task import Task
 
 
@@ -23,6 +23,6 @@ def task_schedules(task: Task, jobs: Jobs) -> list[dg.ScheduleDefinition]:
         trigger = triggers.cadence(task, triggers.standing(task, loop.lake(task)))
         if trigger is None:
             return dg.SkipReason(f"mature data is less than {task.policy.cadence} past the newest version")
-        return request(context.instance, task, trigger)
+        return retrain(context.instance, task, trigger)
 
     return [cadence]

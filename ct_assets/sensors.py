@@ -3,17 +3,19 @@
 No thresholds here (the task's policy has them) and no heavy imports: a tick must stay cheap.
 """
 
+from collections.abc import Mapping
+
 import dagster as dg
 from dagster import RunsFilter
 
 from ct_assets import intake, triggers
-from ct_assets.assets.keys import AFTER_TAG, CAUSE_TAG, EVIDENCE_TAG, JOB_TAG, TASK_TAG
+from ct_assets.assets.keys import AFTER_TAG, CAUSE_TAG, EVIDENCE_TAG, JOB_TAG, OCCASION_TAG, TASK_TAG
 from ct_assets.jobs import Jobs
 from ct_assets.release import ledger, plan
 from ct_assets.resources import LoopHome
 from feature_defs.task import Task
 
-# A run that fails three times on the same data needs a person; the sensor says so and waits for newer data.
+# A run that fails three times on one occasion needs a person; the sensor says so and waits for the next occasion.
 MAX_ATTEMPTS = 3
 
 OPEN = [
@@ -25,28 +27,37 @@ OPEN = [
 ]
 
 
-def request(instance: dg.DagsterInstance, task: Task, trigger: triggers.Trigger) -> dg.RunRequest | dg.SkipReason:
-    """A retrain for `trigger`, unless one is open or it failed too often.
+def request(
+    instance: dg.DagsterInstance,
+    task: Task,
+    job: str,
+    occasion: str,
+    cause: str,
+    tags: Mapping[str, str] | None = None,
+) -> dg.RunRequest | dg.SkipReason:
+    """A run of `job` for `occasion`, unless one is open or it failed too often.
 
-    The run key names the newest version and the attempt: a repeated tick starts nothing, a failed run is tried again
+    The run key names the occasion and the attempt: a repeated tick starts nothing, a failed run is tried again
     (Dagster itself never relaunches a run key).
     """
-    mine = {TASK_TAG: task.name, JOB_TAG: "retrain"}
+    mine = {TASK_TAG: task.name, JOB_TAG: job}
     if instance.get_runs_count(RunsFilter(tags=mine, statuses=OPEN)):
-        return dg.SkipReason(f"{trigger.cause}: a retrain of {task.name} is already under way")
-    failed = instance.get_runs_count(
-        RunsFilter(
-            tags=mine | {AFTER_TAG: str(trigger.after)},
-            statuses=[dg.DagsterRunStatus.FAILURE, dg.DagsterRunStatus.CANCELED],
-        )
-    )
+        return dg.SkipReason(f"{cause}: a run of {job} for {task.name} is already under way")
+    ended = [dg.DagsterRunStatus.FAILURE, dg.DagsterRunStatus.CANCELED]
+    failed = instance.get_runs_count(RunsFilter(tags=mine | {OCCASION_TAG: occasion}, statuses=ended))
     if failed >= MAX_ATTEMPTS:
-        return dg.SkipReason(
-            f"{trigger.cause}: {failed} runs after version {trigger.after} failed; look at them, then start one by hand"
-        )
-    key = f"{task.name}/after-v{trigger.after}/attempt-{failed + 1}"
+        return dg.SkipReason(f"{cause}: {failed} runs of {job} {occasion} failed; look at them, then start one by hand")
+    return dg.RunRequest(
+        run_key=f"{task.name}/{job}/{occasion}/attempt-{failed + 1}",
+        tags={**mine, OCCASION_TAG: occasion, CAUSE_TAG: cause, **(tags or {})},
+    )
+
+
+def retrain(instance: dg.DagsterInstance, task: Task, trigger: triggers.Trigger) -> dg.RunRequest | dg.SkipReason:
+    """A retrain for `trigger`. Two triggers of one standing are one occasion."""
     evidence = {f"{EVIDENCE_TAG}{name}": str(value) for name, value in trigger.evidence.items()}
-    return dg.RunRequest(run_key=key, tags={CAUSE_TAG: trigger.cause, AFTER_TAG: str(trigger.after), **evidence})
+    tags = {AFTER_TAG: str(trigger.after), **evidence}
+    return request(instance, task, "retrain", f"after-v{trigger.after}", trigger.cause, tags)
 
 
 def task_sensors(task: Task, jobs: Jobs) -> list[dg.SensorDefinition]:
@@ -64,11 +75,7 @@ def task_sensors(task: Task, jobs: Jobs) -> list[dg.SensorDefinition]:
         waiting = intake.waiting(loop.home, task)
         if not waiting:
             return dg.SkipReason("nothing in the inbox and nothing in the journal")
-        tags = {TASK_TAG: task.name, JOB_TAG: "ingest"}
-        if context.instance.get_runs_count(RunsFilter(tags=tags, statuses=OPEN)):
-            return dg.SkipReason("an ingest is already under way")
-        failed = context.instance.get_runs_count(RunsFilter(tags=tags, statuses=[dg.DagsterRunStatus.FAILURE]))
-        return dg.RunRequest(run_key=f"{waiting.fingerprint}/{failed}", tags={CAUSE_TAG: "new input"})
+        return request(context.instance, task, "ingest", f"of-{waiting.fingerprint}", "new input")
 
     @dg.sensor(
         name=f"{task.name}_mature_labels",
@@ -82,7 +89,7 @@ def task_sensors(task: Task, jobs: Jobs) -> list[dg.SensorDefinition]:
         trigger = triggers.volume(task, at)
         if trigger is None:
             return dg.SkipReason(f"{at.waiting:,} of {task.policy.volume:,} labels have matured since v{at.newest}")
-        return request(context.instance, task, trigger)
+        return retrain(context.instance, task, trigger)
 
     @dg.sensor(
         name=f"{task.name}_unserved_champion",
@@ -96,12 +103,8 @@ def task_sensors(task: Task, jobs: Jobs) -> list[dg.SensorDefinition]:
         served = plan.read(loop.home.serving(task.name))
         if champion is None or (served is not None and served.version == champion.version):
             return dg.SkipReason("the service's plan names the champion")
-        if context.instance.get_runs_count(RunsFilter(tags={TASK_TAG: task.name}, statuses=OPEN)):
-            return dg.SkipReason("a run of this task is under way")
-        tags = {TASK_TAG: task.name, JOB_TAG: "package"}
-        failed = context.instance.get_runs_count(RunsFilter(tags=tags, statuses=[dg.DagsterRunStatus.FAILURE]))
-        return dg.RunRequest(
-            run_key=f"{task.name}/serve-v{champion.version}/{failed}", tags={CAUSE_TAG: "unserved champion"}
-        )
+        if context.instance.get_runs_count(RunsFilter(tags={TASK_TAG: task.name, JOB_TAG: "retrain"}, statuses=OPEN)):
+            return dg.SkipReason("a retrain is under way; it will package what it promotes")
+        return request(context.instance, task, "package", f"serve-v{champion.version}", "unserved champion")
 
     return [new_input, mature_labels, unserved_champion]

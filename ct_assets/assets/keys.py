@@ -13,6 +13,7 @@ TASK_TAG = "ct/task"
 JOB_TAG = "ct/job"
 CAUSE_TAG = "ct/cause"
 AFTER_TAG = "ct/after"
+OCCASION_TAG = "ct/occasion"
 EVIDENCE_TAG = "ct/evidence/"
 
 OWNERS = ["team:ml"]

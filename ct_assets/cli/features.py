@@ -31,7 +31,9 @@ class Features(typer.core.TyperGroup):
 
 
 app = typer.Typer(
-    cls=Features, help="Features of a task: from files to a file, and what they mean.", no_args_is_help=True
+    cls=Features,
+    help="Features of a task: `ct features TASK --events FILE --out FILE`, and what they mean.",
+    no_args_is_help=True,
 )
 
 

@@ -18,8 +18,9 @@ def test_it_loads() -> None:
 def test_what_it_holds() -> None:
     repository = defs.get_repository_def()
     keys = {key.to_user_string() for key in repository.asset_graph.get_all_asset_keys()}
-    stations = "events labels labeled_events features entity_state online_store training_set candidate evaluation release bento"
-    assert keys == {f"card_fraud/{name}" for name in f"{stations} predictions skew".split()}
+    data = "events labels labeled_events features entity_state online_store"
+    model = "training_set candidate evaluation release bento predictions skew"
+    assert keys == {f"card_fraud/{name}" for name in f"{data} {model}".split()}
     assert {job.name for job in repository.get_all_jobs() if not job.name.startswith("__")} == {
         f"card_fraud_{name}" for name in ("ingest", "retrain", "evaluate", "package")
     }

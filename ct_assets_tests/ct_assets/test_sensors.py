@@ -9,7 +9,7 @@ import pytest
 
 from ct_assets.assets.keys import AFTER_TAG, CAUSE_TAG, JOB_TAG, TASK_TAG
 from ct_assets.release import ledger
-from ct_assets.sensors import MAX_ATTEMPTS, request
+from ct_assets.sensors import MAX_ATTEMPTS, retrain
 from ct_assets.triggers import Trigger
 from feature_defs import catalogue
 
@@ -27,10 +27,10 @@ def has_run(instance: dg.DagsterInstance, status: dg.DagsterRunStatus, **tags: s
     """A retrain of the task in `status`, as the daemon would have left it."""
 
     @dg.job(name="card_fraud_retrain")
-    def retrain() -> None: ...
+    def some_run() -> None: ...
 
     tagged = {TASK_TAG: TASK.name, JOB_TAG: "retrain", **{f"ct/{name}": value for name, value in tags.items()}}
-    instance.create_run_for_job(retrain, tags=tagged, status=status)
+    instance.create_run_for_job(some_run, tags=tagged, status=status)
 
 
 def asked(found: Any) -> dg.RunRequest:
@@ -39,8 +39,8 @@ def asked(found: Any) -> dg.RunRequest:
 
 
 def test_a_trigger_asks_for_a_run_that_says_why(instance) -> None:
-    found = asked(request(instance, TASK, VOLUME))
-    assert found.run_key == "card_fraud/after-v3/attempt-1"
+    found = asked(retrain(instance, TASK, VOLUME))
+    assert found.run_key == "card_fraud/retrain/after-v3/attempt-1"
     assert found.tags[CAUSE_TAG] == "volume"
     assert found.tags[AFTER_TAG] == "3"
     assert found.tags["ct/evidence/matured"] == "12000"
@@ -48,36 +48,36 @@ def test_a_trigger_asks_for_a_run_that_says_why(instance) -> None:
 
 def test_the_same_standing_asks_for_the_same_run(instance) -> None:
     """The daemon starts a run key once, so that a tick repeated after a restart starts nothing."""
-    assert asked(request(instance, TASK, VOLUME)).run_key == asked(request(instance, TASK, VOLUME)).run_key
+    assert asked(retrain(instance, TASK, VOLUME)).run_key == asked(retrain(instance, TASK, VOLUME)).run_key
 
 
 @pytest.mark.parametrize("status", [dg.DagsterRunStatus.STARTING, dg.DagsterRunStatus.STARTED])
 def test_one_retrain_at_a_time(instance, status: dg.DagsterRunStatus) -> None:
     has_run(instance, status)
-    found = request(instance, TASK, VOLUME)
+    found = retrain(instance, TASK, VOLUME)
     assert isinstance(found, dg.SkipReason)
     assert "under way" in found.skip_message
 
 
 def test_two_triggers_of_one_standing_are_one_run(instance) -> None:
     clock = Trigger("cadence", 3, {})
-    assert asked(request(instance, TASK, clock)).run_key == asked(request(instance, TASK, VOLUME)).run_key
+    assert asked(retrain(instance, TASK, clock)).run_key == asked(retrain(instance, TASK, VOLUME)).run_key
 
 
 def test_a_failed_run_is_tried_again_under_a_new_key(instance) -> None:
-    has_run(instance, dg.DagsterRunStatus.FAILURE, after="3")
-    assert asked(request(instance, TASK, VOLUME)).run_key == "card_fraud/after-v3/attempt-2"
+    has_run(instance, dg.DagsterRunStatus.FAILURE, occasion="after-v3")
+    assert asked(retrain(instance, TASK, VOLUME)).run_key == "card_fraud/retrain/after-v3/attempt-2"
 
 
 def test_failures_after_another_version_do_not_count(instance) -> None:
-    has_run(instance, dg.DagsterRunStatus.FAILURE, after="2")
-    assert asked(request(instance, TASK, VOLUME)).run_key == "card_fraud/after-v3/attempt-1"
+    has_run(instance, dg.DagsterRunStatus.FAILURE, occasion="after-v2")
+    assert asked(retrain(instance, TASK, VOLUME)).run_key == "card_fraud/retrain/after-v3/attempt-1"
 
 
 def test_a_run_that_keeps_failing_waits_for_a_person(instance) -> None:
     for _ in range(MAX_ATTEMPTS):
-        has_run(instance, dg.DagsterRunStatus.FAILURE, after="3")
-    found = request(instance, TASK, VOLUME)
+        has_run(instance, dg.DagsterRunStatus.FAILURE, occasion="after-v3")
+    found = retrain(instance, TASK, VOLUME)
     assert isinstance(found, dg.SkipReason)
     assert "by hand" in found.skip_message
 
@@ -105,14 +105,14 @@ def test_from_new_input_to_mature_labels_to_a_retrain(turning, small_world) -> N
     assert turning.run("ingest", **ingest.tags).success
     assert not tick(turning, "new_input").run_requests
 
-    [retrain] = tick(turning, "mature_labels").run_requests
+    [asked_for] = tick(turning, "mature_labels").run_requests
     labelled = turning.lake.read("labeled_events", where=pl.col("mature") & pl.col("label").is_not_null()).collect()
     first = ledger.newest(turning.lake).holdout_to
     watermark = turning.lake.watermark()
     matured = labelled.filter(pl.col("event_time") >= first, pl.col("event_time") + pl.duration(days=7) < watermark)
-    assert int(retrain.tags["ct/evidence/matured"]) == len(matured) >= 500
+    assert int(asked_for.tags["ct/evidence/matured"]) == len(matured) >= 500
 
-    turning.run("retrain", **retrain.tags)
+    turning.run("retrain", **asked_for.tags)
     assert [(row.version, row.trigger) for row in ledger.versions(turning.lake)] == [(1, "manual"), (2, "volume")]
     assert not tick(turning, "mature_labels").run_requests
 
