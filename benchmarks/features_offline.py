@@ -24,7 +24,7 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from benchmarks import handbook
+from benchmarks import _handbook as handbook
 from feature_defs import card_fraud
 from feature_defs.aggregation import count, mean
 from feature_defs.columns import Int32, Money

@@ -17,7 +17,7 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from benchmarks import handbook
+from benchmarks import _handbook as handbook
 from ct_assets.gates import metrics
 from ct_assets.learners.boosted_trees import BoostedTreesModel
 from feature_defs.card_fraud import task
