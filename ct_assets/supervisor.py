@@ -52,17 +52,22 @@ def start(command: Sequence[str], log: Path, environment: Mapping[str, str]) -> 
         )
 
 
-def stop(process: subprocess.Popen[bytes], patience: float = 20.0) -> None:
-    """End `process` and what it started: ask, wait up to `patience` seconds, then kill."""
-    for sign, wait in ((signal.SIGTERM, patience), (signal.SIGKILL, 5.0)):
-        with contextlib.suppress(ProcessLookupError):
-            os.killpg(process.pid, sign)
+def stop(*processes: subprocess.Popen[bytes], patience: float = 20.0) -> None:
+    """End `processes` and what they started: ask all, wait up to `patience` seconds for all, then kill."""
+    for process in processes:
+        _signal(process, signal.SIGTERM)
+    deadline = time.monotonic() + patience
+    for process in processes:
         with contextlib.suppress(subprocess.TimeoutExpired):
-            process.wait(wait)
-            # The leader is gone; children that outlived it share its group.
-            with contextlib.suppress(ProcessLookupError):
-                os.killpg(process.pid, signal.SIGKILL)
-            return
+            process.wait(max(0.0, deadline - time.monotonic()))
+        # Also when the leader is gone: children that outlived it share its group.
+        _signal(process, signal.SIGKILL)
+        process.wait()
+
+
+def _signal(process: subprocess.Popen[bytes], sign: signal.Signals) -> None:
+    with contextlib.suppress(ProcessLookupError):
+        os.killpg(process.pid, sign)
 
 
 @dataclass
@@ -109,6 +114,4 @@ def supervise(children: Sequence[Child], say: Callable[[str], None], stopping: C
                 child.launch(now)
         return 0
     finally:
-        for child in reversed(children):
-            if child.process is not None:
-                stop(child.process)
+        stop(*(child.process for child in children if child.process is not None))
