@@ -13,6 +13,8 @@ from ct_assets.lake.staleness import lookback
 from feature_defs.engine import offline
 from feature_defs.engine.skew import Skew, compare
 
+NOTHING = Skew(compared=0, mismatched=0, missing=0, extra=0, by_feature={})
+
 
 def measure(lake: Lake) -> Skew:
     """Compare every served vector that the table of features reaches. Retries answer from one vector: one row each.
@@ -25,6 +27,8 @@ def measure(lake: Lake) -> Skew:
     ours = pl.col("feature_hash") == task.feature_hash
     features = lake.read("features", where=ours)
     reached = features.select(pl.col("available_at").max()).collect(engine="streaming").item()
+    if reached is None:
+        return NOTHING
     served = (
         lake.read("predictions", where=ours & (pl.col("available_at") <= reached))
         .unique("event_id")
@@ -59,6 +63,8 @@ def lateness(lake: Lake) -> Skew:
     ours = pl.col("feature_hash") == task.feature_hash
     predictions = lake.read("predictions", where=ours)
     newest = predictions.select(pl.col("event_date").max()).collect(engine="streaming").item()
+    if newest is None:
+        return NOTHING
     served = (
         predictions.filter(pl.col("event_date") == newest)
         .select("event_id", *task.feature_names)
@@ -67,7 +73,7 @@ def lateness(lake: Lake) -> Skew:
         .collect(engine="streaming")
     )
     if served.is_empty():
-        return compare(served, served, task.feature_names)
+        return NOTHING
     first = newest - lookback(task) - timedelta(days=1)
     events = lake.read("events", where=pl.col("event_date").is_between(first, newest)).collect(engine="streaming")
     requests = events.join(served, on="event_id", how="semi")

@@ -81,3 +81,9 @@ def test_a_payment_of_history_that_is_scored_again_is_no_skew(tmp_path: Path) ->
     again = lake.read("predictions", where=pl.col("event_id") == 2).collect()["customer_count_1d"].item()
     before = lake.read("features", where=pl.col("event_id") == 2).collect()["customer_count_1d"].item()
     assert (again, before) == (2, 1)
+
+
+def test_nothing_was_served_yet(tmp_path: Path) -> None:
+    for look in (skew.measure, skew.lateness):
+        found = look(Lake(tmp_path / "lake", TASK))
+        assert (found.compared, found.passed) == (0, True)
