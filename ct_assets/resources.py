@@ -3,7 +3,6 @@
 No logic of the loop lives here.
 """
 
-import os
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -12,6 +11,7 @@ import dagster as dg
 import msgspec
 
 from ct_assets.lake.lake import Lake
+from ct_assets.release import atomic
 from ct_assets.release.registry import Registry
 from ct_assets.settings import Home
 from feature_defs.task import Task
@@ -64,11 +64,7 @@ class JsonValues(dg.ConfigurableIOManager):
 
     def handle_output(self, context: dg.OutputContext, obj: Any) -> None:
         """Write `obj` so that a reader sees the old value or the new one, never a part."""
-        path = self._path(context)
-        path.parent.mkdir(parents=True, exist_ok=True)
-        draft = path.with_suffix(f".{os.getpid()}.tmp")
-        draft.write_bytes(msgspec.json.format(msgspec.json.encode(obj), indent=1))
-        draft.replace(path)
+        atomic.write(self._path(context), msgspec.json.format(msgspec.json.encode(obj), indent=1))
 
     def load_input(self, context: dg.InputContext) -> Any:
         """The newest value.

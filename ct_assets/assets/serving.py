@@ -11,6 +11,7 @@ from ct_assets import skew as skews
 from ct_assets.assets import show
 from ct_assets.assets.keys import OWNERS, RETRY, key, lake_pool
 from ct_assets.resources import LoopHome
+from feature_defs.engine.skew import Skew
 from feature_defs.task import Task
 
 
@@ -58,10 +59,11 @@ def serving_assets(task: Task) -> list[dg.AssetsDefinition]:
         description="Served vectors against the vectors that training computes for the same events, bit by bit.",
         **common,
     )
-    def skew(loop: LoopHome) -> dg.MaterializeResult[None]:
+    def skew(loop: LoopHome) -> dg.MaterializeResult[Skew]:
         found, late = skews.measure(loop.lake(task)), skews.lateness(loop.lake(task))
         rows = [{"feature": name, "mismatched": count} for name, count in found.by_feature.items()]
         return dg.MaterializeResult(
+            value=found,
             metadata={
                 "compared": found.compared,
                 "mismatched": found.mismatched,
@@ -71,7 +73,7 @@ def serving_assets(task: Task) -> list[dg.AssetsDefinition]:
                 # About the data, not about us: what the newest day would have seen had nothing come late.
                 "lateness_compared": late.compared,
                 "lateness_differing": late.mismatched,
-            }
+            },
         )
 
     return [online_store, predictions, skew]

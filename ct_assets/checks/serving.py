@@ -2,9 +2,8 @@
 
 import dagster as dg
 
-from ct_assets import skew as skews
 from ct_assets.assets.keys import key
-from ct_assets.resources import LoopHome
+from feature_defs.engine.skew import Skew
 from feature_defs.task import Task
 
 
@@ -17,16 +16,15 @@ def serving_checks(task: Task) -> list[dg.AssetChecksDefinition]:
         blocking=True,
         description="Every served vector equals the recomputed one as 64-bit words: zero is the only pass.",
     )
-    def no_skew(loop: LoopHome) -> dg.AssetCheckResult:
-        found = skews.measure(loop.lake(task))
-        worst = {name: count for name, count in found.by_feature.items() if count}
+    def no_skew(skew: Skew) -> dg.AssetCheckResult:
+        worst = {name: count for name, count in skew.by_feature.items() if count}
         return dg.AssetCheckResult(
-            passed=found.passed,
+            passed=skew.passed,
             severity=dg.AssetCheckSeverity.ERROR,
-            description=f"{found.mismatched:,} of {found.compared:,} values differ; {found.missing:,} events missing",
+            description=f"{skew.mismatched:,} of {skew.compared:,} values differ; {skew.missing:,} events missing",
             metadata={
-                "compared": found.compared,
-                "mismatched": found.mismatched,
+                "compared": skew.compared,
+                "mismatched": skew.mismatched,
                 "features": dg.MetadataValue.json(worst),
             },
         )

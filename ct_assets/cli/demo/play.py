@@ -19,9 +19,10 @@ from ct_assets.cli.demo.promises import check
 from ct_assets.cli.demo.scene import Scene, SceneError
 from ct_assets.cli.demo.service import Service, ServiceError
 from ct_assets.cli.demo.stage import Stage
-from ct_assets.cli.demo.state import Arguments, Notebook, NotOursError, State, replace
+from ct_assets.cli.demo.state import Arguments, Notebook, NotOursError, State
 from ct_assets.cli.demo.traffic import Log, TrafficError, tally
 from ct_assets.occupancy import OccupiedError
+from ct_assets.release import atomic
 from ct_assets.settings import Home, home
 from feature_defs import catalogue
 from feature_defs.task import Task
@@ -74,7 +75,7 @@ def _play(place: Home, task: Task, played: Scene, state: State, notebook: Notebo
         summary = report.summarise(stage)
         promises = check(stage, summary)
         told = tally(stage.plan, log)
-    replace(place.demo / report.FILE, msgspec.json.format(msgspec.json.encode(summary), indent=2))
+    atomic.write(place.demo / report.FILE, msgspec.json.format(msgspec.json.encode(summary), indent=2))
     state.status = "finished"
     notebook.write(state)
     ending.tell(narrator.console, summary, told, promises, place.root)

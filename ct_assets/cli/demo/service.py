@@ -13,7 +13,7 @@ import msgspec
 
 from ct_assets import instance, supervisor
 from ct_assets.cli.demo.client import Client, Reply, UnreachableError
-from ct_assets.cli.demo.state import replace
+from ct_assets.release import atomic
 from ct_assets.settings import Home
 
 READY_SECONDS = 120.0
@@ -67,7 +67,7 @@ class Service:
         # Tokens are for people who open the service to others; the demo talks to itself on loopback.
         environment["CT_TOKENS"] = ""
         self._process = supervisor.start(command, self.log, environment)
-        replace(self._trace, msgspec.json.encode(Trace(self._process.pid, port)))
+        atomic.write(self._trace, msgspec.json.encode(Trace(self._process.pid, port)))
         self._client = Client(port)
         self._await_ready()
 

@@ -4,7 +4,6 @@ A killed demo with the same arguments goes on where it was; a finished one start
 never touched.
 """
 
-import os
 import shutil
 from pathlib import Path
 from typing import Any, Literal
@@ -12,6 +11,7 @@ from typing import Any, Literal
 import msgspec
 
 from ct_assets.occupancy import Occupancy
+from ct_assets.release import atomic
 from ct_assets.settings import Home
 
 FILE = "state.json"
@@ -82,18 +82,11 @@ class Notebook:
 
     def write(self, state: State) -> None:
         """Replace what is on disk, as a whole or not at all."""
-        replace(self.path, msgspec.json.format(msgspec.json.encode(state), indent=1))
+        atomic.write(self.path, msgspec.json.format(msgspec.json.encode(state), indent=1))
 
     def close(self) -> None:
         """Let the next demo in."""
         self._occupancy.close()
-
-
-def replace(path: Path, content: bytes) -> None:
-    """Write `content` so that a reader sees the old file or the new one, never a part."""
-    draft = path.with_suffix(f"{path.suffix}.{os.getpid()}.tmp")
-    draft.write_bytes(content)
-    draft.replace(path)
 
 
 def _contents(home: Home) -> list[Path]:
